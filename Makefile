@@ -1,0 +1,111 @@
+# Every target sets up what it needs: a virtual environment in .venv with the exact versions of
+# requirements.lock. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PIP := -m pip --disable-pip-version-check --no-input
+NEWEST := build/newest
+
+# make edit CLIP=mine.mp4 SOURCE="what is seen" TARGET="what you want"
+CLIP ?= course/samples/red_circle.mp4
+SOURCE ?= a red circle moving right on a blue background
+TARGET ?= a green star moving right on a blue background
+OUTPUT ?= outputs/edit.mp4
+
+# make update TORCH=2.14.0 moves torch; otherwise it stays where the lock file has it.
+TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
+BENCHMARKS ?= model edit
+SECONDS_PER_CELL ?= 300
+
+.DEFAULT_GOAL := help
+.PHONY: help setup edit test lint lab notebooks bench train update canary clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create or renew the environment in .venv (the others do so by themselves)
+
+edit: $(STAMP) ## edit the clip that ships (CLIP, SOURCE, TARGET and OUTPUT can be set)
+	@mkdir -p "$(dir $(OUTPUT))"
+	$(RUN) -m course edit "$(CLIP)" --source "$(SOURCE)" --target "$(TARGET)" --output "$(OUTPUT)"
+
+lab: $(STAMP) ## open JupyterLab on the first lesson
+	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb
+
+test: export HF_HUB_OFFLINE = 1
+test: export TRANSFORMERS_OFFLINE = 1
+test: $(STAMP) ## run the tests and every notebook, offline
+	$(RUN) -m pytest tests
+	$(RUN) -m pytest --nbmake --nbmake-timeout=$(SECONDS_PER_CELL) notebooks/
+
+lint: $(STAMP) ## check style and format with ruff
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
+	$(RUN) -m course build
+
+bench: $(STAMP) ## measure the figures that the README quotes
+	@set -e; for name in $(BENCHMARKS); do \
+	    echo "== benchmarks/$$name.py"; $(RUN) "benchmarks/$$name.py"; done
+
+train: $(STAMP) ## train the embedded model again, in runs/ (hours; it resumes)
+	$(RUN) -m training
+
+# A fresh environment takes the newest release of every direct dependency, torch excepted. The
+# comments at the head of the lock file stay. The build suffix of torch (+cpu) goes, and so do the
+# CUDA packages, which belong to one build of torch: pip adds them where that build is installed.
+update: ## renew requirements.lock with the newest versions (torch stays unless TORCH is set)
+	@$(call check_python)
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; new="$$folder/lock"; \
+	"$(PYTHON)" -m venv "$$folder/venv" || { $(call venv_help); }; \
+	"$$folder/venv/bin/python" $(PIP) install --upgrade setuptools; \
+	"$$folder/venv/bin/python" $(PIP) install "torch==$(TORCH)" -e ".[lessons,dev]"; \
+	"$$folder/venv/bin/python" $(PIP) freeze --all --exclude-editable >"$$folder/all"; \
+	sed -n '/^#/p' requirements.lock >"$$new"; \
+	sed -e '/^#/d' -e '/^pip==/d' -e '/^wheel==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' \
+	    -e 's/^\(torch==[^+]*\)+.*/\1/' "$$folder/all" | LC_ALL=C sort -f >>"$$new"; \
+	diff requirements.lock "$$new" || true; \
+	cp "$$new" requirements.lock
+	@echo "requirements.lock is renewed: run make test, then commit it."
+
+# The second target of continuous integration: what will break soon, without touching .venv.
+canary: export HF_HUB_OFFLINE = 1
+canary: export TRANSFORMERS_OFFLINE = 1
+canary: ## run the tests on the newest versions of everything
+	@$(call check_python)
+	rm -rf $(NEWEST)
+	@"$(PYTHON)" -m venv $(NEWEST) || { $(call venv_help); }
+	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,dev]"
+	$(NEWEST)/bin/python -m pytest tests
+	$(NEWEST)/bin/python -m pytest --nbmake --nbmake-timeout=$(SECONDS_PER_CELL) notebooks/
+
+clean: ## remove caches, builds and outputs (.venv and runs/ stay)
+	rm -rf outputs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+	    -prune -exec rm -rf {} +
+
+# pip is left as the venv brings it; setuptools comes from the lock, hence no build isolation.
+$(STAMP): requirements.lock pyproject.toml
+	@$(call check_python)
+	@test -x $(RUN) && $(RUN) -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv $(VENV) || \
+	    { rm -rf $(VENV); $(call venv_help); }
+	@echo "Setting up $(VENV). This happens once and takes some minutes."
+	$(RUN) $(PIP) install -r requirements.lock
+	$(RUN) $(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+define check_python
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+    echo "'$(PYTHON)' is missing or older than Python 3.11." >&2; \
+    echo "Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; \
+    exit 1; }
+endef
+
+define venv_help
+echo "'$(PYTHON) -m venv' failed; pip or venv is missing, or the disk is full." >&2; \
+echo "On Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+exit 1
+endef

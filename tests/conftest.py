@@ -1,0 +1,25 @@
+"""What all tests share: no network, two threads at most, seeded random numbers."""
+
+from __future__ import annotations
+
+import os
+
+# Before any test imports diffusers or transformers, which read these once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+# No deadline: a slow machine is no failure. Where CI is set, the same examples in every run.
+settings.register_profile("course", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("course")
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """Return a CPU generator with seed 0, new for each test."""
+    return torch.Generator().manual_seed(0)
