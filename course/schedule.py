@@ -1,0 +1,281 @@
+"""The noise schedule, and noise, velocity and x_0 at one of its levels (Eqs. 5, 7, 8).
+
+The paper's alpha_t is the factor of one training step. Alpha-bar_t, their running product, is the
+share of the signal in the variance at timestep t: the level. Timesteps count from 0 (almost
+clean) to `len(schedule) - 1` (almost noise); a negative one is the clean end of the chain.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Timestep = int | Tensor
+Level = float | Tensor  # a value of alpha-bar
+SPACINGS = ("leading", "trailing")
+PREDICTION_TYPES = ("epsilon", "v_prediction")
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """The alphas of a diffusion model and how a short chain picks its timesteps.
+
+    `alphas` (steps,) are the paper's per-step factors, `alphas_cumprod` (steps,) their running
+    product (left out: computed), all in (0, 1]. Both are read once and kept in float64 on the CPU.
+    The other fields are diffusers' settings of the same names; `prediction_type` only says what
+    the model was trained to predict. Raises ValueError for anything out of range.
+    """
+
+    alphas: Tensor
+    alphas_cumprod: Tensor | None = None
+    set_alpha_to_one: bool = True
+    steps_offset: int = 0
+    timestep_spacing: str = "leading"
+    prediction_type: str = "epsilon"
+
+    def __post_init__(self) -> None:
+        check_choice("timestep_spacing", self.timestep_spacing, SPACINGS)
+        check_choice("prediction_type", self.prediction_type, PREDICTION_TYPES)
+        if check_index("steps_offset", self.steps_offset) < 0:
+            raise ValueError(f"steps_offset must be 0 or more, got {self.steps_offset}")
+        alphas = _check_alphas("alphas", self.alphas)
+        product = alphas.cumprod(0)
+        given = product if self.alphas_cumprod is None else self.alphas_cumprod
+        given = _check_alphas("alphas_cumprod", given)
+        # 1e-3 lets float32 running products pass and stops a mix-up of the two arguments.
+        same = given.shape == product.shape and torch.allclose(given, product, rtol=1e-3, atol=0)
+        if not same or (given.diff() > 0).any():
+            raise ValueError(
+                "alphas_cumprod must be the falling running product of alphas; "
+                "pass alphas alone to have it computed"
+            )
+        object.__setattr__(self, "alphas", alphas)
+        object.__setattr__(self, "alphas_cumprod", given)
+        object.__setattr__(self, "_levels", tuple(given.tolist()))
+
+    @classmethod
+    def stable_diffusion(cls, prediction_type: str = "epsilon") -> NoiseSchedule:
+        """Return Stable Diffusion's schedule: scaled_linear, 0.00085 to 0.012, 1000 steps."""
+        # float32 on purpose: these are bit for bit the numbers that the model was trained with.
+        roots = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float32)
+        product = (1 - roots**2).cumprod(0).double()
+        return cls(_per_step(product), product, False, 1, "leading", prediction_type)
+
+    @classmethod
+    def from_scheduler(cls, scheduler: object) -> NoiseSchedule:
+        """Return the schedule of a diffusers scheduler (its `config` and `alphas_cumprod`).
+
+        Clipping and thresholding of x_0 are left out: they make inversion impossible. Raises
+        ValueError for "linspace" spacing, predictions of "sample" and zero terminal signal.
+        """
+        config = getattr(scheduler, "config", None)
+        product = getattr(scheduler, "alphas_cumprod", None)
+        if config is None or product is None:
+            raise TypeError(
+                "scheduler must have .config and .alphas_cumprod, as DDIMScheduler "
+                f"has; got {type(scheduler).__name__}"
+            )
+        defaults = {
+            "set_alpha_to_one": True,
+            "steps_offset": 0,
+            "timestep_spacing": "leading",
+            "prediction_type": "epsilon",
+        }
+        read = config.get if isinstance(config, Mapping) else lambda k, d: getattr(config, k, d)
+        product = _check_alphas("alphas_cumprod", product)
+        return cls(_per_step(product), product, **{k: read(k, d) for k, d in defaults.items()})
+
+    def __len__(self) -> int:
+        """Return the number of training timesteps."""
+        return len(self._levels)
+
+    @property
+    def final_alpha_cumprod(self) -> float:
+        """Alpha-bar of the clean end, where DDIM stops and its inversion starts."""
+        return 1.0 if self.set_alpha_to_one else self._levels[0]
+
+    def timesteps(self, n_steps: int) -> Tensor:
+        """Return `n_steps` timesteps from noise to data, (n_steps,) int64, on the CPU.
+
+        "leading" counts up from `steps_offset`, "trailing" counts down from the noisiest one, as
+        in diffusers; an offset that would leave the schedule is shortened. Raises ValueError
+        unless 1 <= n_steps <= len(self).
+        """
+        total = len(self)
+        if not 1 <= check_index("n_steps", n_steps) <= total:
+            raise ValueError(
+                f"n_steps must be between 1 and the {total} training steps, got {n_steps}"
+            )
+        if self.timestep_spacing == "trailing":
+            # The stride that NumPy's arange computes: halves then round as they do in diffusers.
+            stride = total - (total - total / n_steps)
+            return torch.tensor([round(total - k * stride) - 1 for k in range(n_steps)])
+        stride = total // n_steps
+        offset = min(self.steps_offset, total - 1 - (n_steps - 1) * stride)
+        return torch.arange(n_steps - 1, -1, -1) * stride + offset
+
+    def previous_timestep(self, timestep: int, n_steps: int) -> int:
+        """Return where a step from `timestep` lands in a chain of `n_steps`; -1: the clean end.
+
+        It is diffusers' rule, t - len(self) // n_steps, also where "trailing" timesteps lie one
+        further apart.
+        """
+        return max(timestep - len(self) // n_steps, -1)
+
+    def level(self, timestep: Timestep, latents: Tensor, *, clean: float | None = None) -> Level:
+        """Return alpha-bar at `timestep`: a float, or a tensor that broadcasts over `latents`.
+
+        An int or a scalar CPU tensor gives a float; a tensor (N,) or on another device a tensor
+        beside the latents. Timesteps on another device are not read back, hence not checked.
+        `clean` is the value at negative timesteps (None: an error). Raises TypeError for
+        timesteps that are no integers, ValueError outside the schedule.
+        """
+        if isinstance(timestep, Tensor):
+            if timestep.dtype not in (torch.int16, torch.int32, torch.int64, torch.uint8):
+                raise TypeError(f"timestep must hold integers, got {timestep.dtype}")
+            if timestep.ndim or timestep.device.type != "cpu":
+                return self._levels_at(timestep, latents, clean)
+        timestep = check_index("timestep", timestep)
+        if timestep >= len(self) or (timestep < 0 and clean is None):
+            raise ValueError(f"timestep must be between 0 and {len(self) - 1}, got {timestep}")
+        return self._levels[timestep] if timestep >= 0 else clean
+
+    def _levels_at(self, timestep: Tensor, latents: Tensor, clean: float | None) -> Tensor:
+        if timestep.ndim > 1 or (timestep.ndim and latents.shape[:1] != timestep.shape):
+            raise ValueError(
+                "timestep must be one integer or one for each of the latents, got "
+                f"{tuple(timestep.shape)} for latents {tuple(latents.shape)}"
+            )
+        if timestep.device.type == "cpu":  # reading these costs no synchronisation
+            low, high = timestep.min(), timestep.max()
+            if high >= len(self) or (clean is None and low < 0):
+                raise ValueError(
+                    f"timesteps must be between 0 and {len(self) - 1}, got "
+                    f"{int(low)} to {int(high)}"
+                )
+        mps = "mps" in (timestep.device.type, latents.device.type)  # it has no float64
+        table = self.alphas_cumprod.float() if mps else self.alphas_cumprod
+        # Indexing with a scalar tensor would read it back to the host; index_select does not.
+        levels = table.to(timestep.device).index_select(0, timestep.reshape(-1).clamp(min=0))
+        if clean is not None:
+            levels = torch.where(timestep < 0, clean, levels)
+        return levels.to(latents.device).reshape(-1, *(1,) * (latents.ndim - 1))
+
+
+def add_noise(
+    latents: Tensor, noise: Tensor, timestep: Timestep, schedule: NoiseSchedule
+) -> Tensor:
+    """Return x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, like `latents` (N, ...).
+
+    Raises TypeError for latents that are not floating point and ValueError for a timestep outside
+    the schedule or shapes that differ. Source: the forward process behind Eq. 5.
+    """
+    check_tensors(latents, noise)
+    level = schedule.level(timestep, latents)
+    return mix(level**0.5, latents, (1 - level) ** 0.5, noise)
+
+
+def predicted_original(
+    latents: Tensor, predicted_noise: Tensor, timestep: Timestep, schedule: NoiseSchedule
+) -> Tensor:
+    """Return the x_0 (N, ...) that x_t and its noise imply; undoes `add_noise`, raises alike."""
+    check_tensors(latents, predicted_noise)
+    return original_at(latents, predicted_noise, schedule.level(timestep, latents))
+
+
+def velocity_to_noise(
+    velocity: Tensor, latents: Tensor, timestep: Timestep, schedule: NoiseSchedule
+) -> Tensor:
+    """Return the noise in the velocity v = sqrt(abar) noise - sqrt(1 - abar) x_0.
+
+    `velocity` (N, ...) is what a v-prediction model returns for the noisy `latents` at `timestep`.
+    Raises as `add_noise` does. Source: Salimans and Ho, arXiv 2202.00512, Appendix D.
+    """
+    check_tensors(latents, velocity)
+    return noise_at(velocity, latents, schedule.level(timestep, latents))
+
+
+def noise_to_velocity(
+    noise: Tensor, latents: Tensor, timestep: Timestep, schedule: NoiseSchedule
+) -> Tensor:
+    """Return the velocity of noisy `latents` (N, ...); the inverse of `velocity_to_noise`."""
+    check_tensors(latents, noise)
+    level = schedule.level(timestep, latents)
+    return mix(level**-0.5, noise, -(((1 - level) / level) ** 0.5), latents)
+
+
+def original_at(latents: Tensor, noise: Tensor, level: Level) -> Tensor:
+    """`predicted_original` at a known level, unchecked."""
+    return mix(level**-0.5, latents, -(((1 - level) / level) ** 0.5), noise)
+
+
+def noise_at(velocity: Tensor, latents: Tensor, level: Level) -> Tensor:
+    """`velocity_to_noise` at a known level, unchecked."""
+    return mix(level**0.5, velocity, (1 - level) ** 0.5, latents)
+
+
+def mix(a: Level, x: Tensor, b: Level, y: Tensor) -> Tensor:
+    """Return a x + b y in the dtype of x, with coefficients no coarser than float32."""
+    if isinstance(a, float) and isinstance(b, float):
+        return torch.add(x * a, y, alpha=b).to(x.dtype)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    a, b = (c.to(wide) if isinstance(c, Tensor) else c for c in (a, b))
+    return (a * x + b * y).to(x.dtype)
+
+
+def check_index(name: str, value: object) -> int:
+    """Return `value` as an int; TypeError, with the argument's `name`, if it is no integer."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise ValueError, with the argument's `name`, if `value` is none of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+
+
+def check_tensors(latents: Tensor, other: Tensor) -> None:
+    """Raise unless both are floating point tensors (TypeError) of one shape (ValueError)."""
+    for tensor in (latents, other):
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(
+                f"latents and noise must be floating point tensors, got {got}; "
+                "convert with .float()"
+            )
+    if latents.shape != other.shape:
+        raise ValueError(
+            f"latents and noise must have one shape, got {tuple(latents.shape)} "
+            f"and {tuple(other.shape)}"
+        )
+
+
+def _check_alphas(name: str, values: Tensor) -> Tensor:
+    if not isinstance(values, Tensor) or values.ndim != 1 or len(values) == 0:
+        raise ValueError(
+            f"{name} must be a tensor of shape (steps,), got "
+            f"{tuple(values.shape) if isinstance(values, Tensor) else values!r}"
+        )
+    values = values.detach().double().cpu()
+    outside = ~((values > 0) & (values <= 1))  # NaN is outside too
+    if outside.any():
+        where = int(outside.nonzero()[0])
+        raise ValueError(
+            f"{name} must lie in (0, 1], got {values[where]:g} at timestep {where}; "
+            "was 1 - alpha passed, or a schedule with zero terminal signal?"
+        )
+    return values
+
+
+def _per_step(alphas_cumprod: Tensor) -> Tensor:
+    """Return alpha_t = abar_t / abar_{t-1}, so that products of alphas are exact."""
+    return torch.cat([alphas_cumprod[:1], alphas_cumprod[1:] / alphas_cumprod[:-1]])
