@@ -1,0 +1,371 @@
+"""Properties of course.clips.video: round trips, clips from phones, errors, failed writes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from course.clips import video
+from course.clips.clip import Clip
+from course.clips.video import read_clip, safe_output, write_clip
+
+
+def smooth_clip(
+    n_frames: int = 8, height: int = 64, width: int = 48, fps: float = 8.0, caption: str = ""
+) -> Clip:
+    t = torch.arange(n_frames).view(-1, 1, 1) / n_frames
+    y = torch.linspace(0, 1, height).view(1, -1, 1)
+    x = torch.linspace(0, 1, width).view(1, 1, -1)
+    waves = [torch.sin(3 * x + 2 * y + 2 * t), torch.cos(3 * y - t), torch.cos(2 * x - 3 * t)]
+    frames = torch.stack([w.expand(n_frames, height, width) for w in waves], dim=1)
+    return Clip(0.5 + 0.4 * frames, fps, caption)
+
+
+def grey_clip(levels: list[float], fps: float = 8.0) -> Clip:
+    return Clip(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 16, 16), fps)
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(-10 * (a - b).square().mean().log10())
+
+
+def encode(
+    path: Path,
+    pictures: numpy.ndarray,
+    *,
+    rate: int = 8,
+    stamps: list[int] | None = None,
+    rotation: int = 0,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv444p",
+    sound: bool = False,
+    faststart: bool = False,
+    colour_range: int = 1,
+) -> Path:
+    """Write a video as a phone might; stamps are in thousandths of a second."""
+    options = {"movflags": "faststart"} if faststart else {}
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate, options={"crf": "8"})
+        stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pix_fmt
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1, colour_range
+        if rotation:
+            stream.set_display_rotation(rotation)
+        audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+                format=pix_fmt, dst_colorspace="ITU709", dst_color_range=colour_range
+            )
+            frame.pts = stamps[index] if stamps else round(1000 * index / rate)
+            frame.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if audio is not None:
+            samples = numpy.zeros((1, 44100), dtype=numpy.float32)
+            sound_frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            sound_frame.sample_rate, sound_frame.pts = 44100, 0
+            container.mux(audio.encode(sound_frame))
+            container.mux(audio.encode())
+    return path
+
+
+def test_a_round_trip_keeps_pictures_rate_and_caption(tmp_path):
+    clip = smooth_clip(caption="a red circle moving right")
+    write_clip(clip, tmp_path / "clip.mp4")
+    back = read_clip(tmp_path / "clip.mp4")
+    assert psnr(back.frames, clip.frames) > 40
+    assert (back.fps, back.caption, back.size) == (clip.fps, clip.caption, clip.size)
+
+
+def test_colour_edges_survive_better_than_with_the_defaults_of_the_encoder(tmp_path, monkeypatch):
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    disc = (16.5 - (x - 31.5).hypot(y - 31.5)).clamp(0, 1)
+    red, blue = (torch.tensor(c).view(3, 1, 1) for c in ([0.9, 0.1, 0.1], [0.0, 0.0, 0.8]))
+    clip = Clip((disc * red + (1 - disc) * blue).expand(4, 3, 64, 64), 8.0)
+
+    def error_in_decibel() -> float:
+        write_clip(clip, tmp_path / "clip.mp4")
+        return psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames)
+
+    ours = error_in_decibel()
+    monkeypatch.setattr(video, "_CHROMA", "BILINEAR")
+    monkeypatch.setitem(video._ENCODERS, "libx264", {"crf": "12"})
+    assert ours > error_in_decibel() + 2
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_clip(smooth_clip(), tmp_path / name)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_the_file_is_one_that_browsers_play(tmp_path):
+    write_clip(smooth_clip(), tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_without_h264_the_other_codec_does(tmp_path, monkeypatch):
+    monkeypatch.delitem(video._ENCODERS, "libx264")
+    clip = smooth_clip()
+    write_clip(clip, tmp_path / "clip.mp4")
+    assert psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames) > 35
+
+
+@pytest.mark.parametrize("fps", [8, 24, 29.97, 30000 / 1001, 0.5, 120])
+def test_the_frame_rate_is_kept(tmp_path, fps):
+    write_clip(smooth_clip(4, 16, 16, fps), tmp_path / "clip.mp4")
+    back = read_clip(tmp_path / "clip.mp4")
+    assert back.fps == pytest.approx(fps, rel=1e-6) and back.n_frames == 4
+
+
+def test_half_precision_and_values_outside_are_written_clipped(tmp_path):
+    frames = torch.full((2, 3, 16, 16), 1.5, dtype=torch.float16)
+    write_clip(Clip(frames, 8), tmp_path / "clip.mp4")
+    assert float(read_clip(tmp_path / "clip.mp4").frames.min()) > 0.97
+
+
+def test_an_odd_side_gets_its_last_pixels_twice(tmp_path):
+    clip = smooth_clip(height=33, width=47)
+    write_clip(clip, tmp_path / "clip.mp4")
+    back = read_clip(tmp_path / "clip.mp4")
+    assert back.size == (34, 48) and psnr(back.frames[..., :33, :47], clip.frames) > 37
+    assert read_clip(tmp_path / "clip.mp4", size=clip.size).size == clip.size
+
+
+def test_n_frames_takes_the_first_ones(tmp_path):
+    clip = smooth_clip(12)
+    write_clip(clip, tmp_path / "clip.mp4")
+    back = read_clip(tmp_path / "clip.mp4", n_frames=5)
+    assert back.n_frames == 5 and psnr(back.frames, clip.frames[:5]) > 40
+
+
+def test_no_more_is_decoded_than_asked_for(tmp_path, monkeypatch):
+    write_clip(smooth_clip(100, 16, 16), tmp_path / "clip.mp4")
+    decoded, original = [], video._timed_frames
+
+    def counted(*given):
+        for frame in original(*given):
+            decoded.append(frame[0])
+            yield frame
+
+    monkeypatch.setattr(video, "_timed_frames", counted)
+    read_clip(tmp_path / "clip.mp4", n_frames=8)
+    assert len(decoded) <= 9
+
+
+def test_a_size_cuts_the_centre_and_keeps_the_shape_of_things(tmp_path):
+    frames = torch.zeros(2, 3, 64, 128)
+    frames[..., 32:96] = 1  # the centred square is white, both sides of it black
+    write_clip(Clip(frames, 8), tmp_path / "clip.mp4")
+    assert float(read_clip(tmp_path / "clip.mp4", size=16).frames[..., 1:-1].min()) > 0.9
+    wide = read_clip(tmp_path / "clip.mp4", size=(16, 32)).frames
+    assert wide.shape == (2, 3, 16, 32) and float(wide[..., :7].max()) < 0.1
+
+
+def test_shrinking_averages_what_it_skips(tmp_path):
+    stripes = (torch.arange(64) % 2).float().expand(2, 3, 64, 64)
+    write_clip(Clip(stripes, 8), tmp_path / "clip.mp4")
+    small = read_clip(tmp_path / "clip.mp4", size=8).frames
+    torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("rotation", [90, -90, 180])
+def test_a_phone_clip_stands_upright(tmp_path, rotation):
+    upright = smooth_clip(4, 64, 40)
+    lying = torch.rot90(upright.frames, -rotation // 90, dims=(2, 3))
+    pictures = Clip(lying, 8).to_uint8()
+    back = read_clip(encode(tmp_path / "phone.mp4", pictures, rotation=rotation))
+    assert back.size == (64, 40) and psnr(back.frames, upright.frames) > 35
+
+
+def test_an_odd_size_is_read_as_it_is(tmp_path):
+    clip = smooth_clip(4, 51, 33)
+    back = read_clip(encode(tmp_path / "odd.mp4", clip.to_uint8()))
+    assert back.size == (51, 33) and psnr(back.frames, clip.frames) > 35
+
+
+def test_colours_in_full_range_are_read_right(tmp_path):
+    clip = smooth_clip(4)
+    path = encode(tmp_path / "full.mp4", clip.to_uint8(), colour_range=2)
+    assert psnr(read_clip(path).frames, clip.frames) > 35
+
+
+def test_a_sound_track_is_ignored(tmp_path):
+    clip = smooth_clip(6)
+    back = read_clip(encode(tmp_path / "sound.mp4", clip.to_uint8(), sound=True))
+    assert back.n_frames == 6 and psnr(back.frames, clip.frames) > 35
+
+
+def test_an_uneven_rate_becomes_even_by_the_nearest_frame(tmp_path):
+    levels, stamps = [0.1, 0.3, 0.5, 0.7, 0.9], [0, 50, 100, 700, 800]
+    path = encode(tmp_path / "vfr.mp4", grey_clip(levels).to_uint8(), stamps=stamps)
+    clip = read_clip(path)
+    moments = [1000 * index / clip.fps for index in range(clip.n_frames)]
+    nearest = [levels[min(range(5), key=lambda i: abs(stamps[i] - m))] for m in moments]
+    found = clip.frames.mean((1, 2, 3))
+    torch.testing.assert_close(found, torch.tensor(nearest), atol=0.02, rtol=0)
+    assert abs(moments[-1] - 800) <= 500 / clip.fps
+
+
+def test_constant_moments_give_each_frame_once():
+    rate = Fraction(30000, 1001)
+    timed = [(Fraction(round(1000 * (5 + k / rate)), 1000), k) for k in range(300)]
+    assert list(video._at_constant_rate(timed, rate)) == list(range(300))
+
+
+def test_a_gif_reads_too(tmp_path):
+    pictures = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 90, 180)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
+    assert read_clip(tmp_path / "a.gif").frames.shape == (3, 3, 16, 16)
+
+
+def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    for name, error in (("no.mp4", FileNotFoundError), ("", IsADirectoryError)):
+        with pytest.raises(error, match="wanted a video file"):
+            read_clip(tmp_path / name)
+    with pytest.raises(ValueError, match="empty"):
+        read_clip(tmp_path / "empty.mp4")
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"hello, this is a text\n" * 99, os.urandom(5000)])
+def test_what_is_no_video_is_refused(tmp_path, content):
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(ValueError, match="no video|video stream|cannot be read"):
+        read_clip(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("faststart", [False, True])
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.97])
+@pytest.mark.parametrize("n_frames", [None, 2])
+def test_a_cut_off_file_is_refused(tmp_path, faststart, kept, n_frames):
+    pictures = torch.rand(10, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    pictures = (255 * pictures).byte().numpy()
+    path = encode(tmp_path / "clip.mp4", pictures, faststart=faststart)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ValueError, match="cut off"):
+        read_clip(path, n_frames=n_frames)
+
+
+def test_a_song_is_refused(tmp_path):
+    with av.open(str(tmp_path / "song.mp4"), "w") as container:
+        audio = container.add_stream("aac", rate=44100, layout="mono")
+        samples = numpy.zeros((1, 44100), dtype=numpy.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode())
+    with pytest.raises(ValueError, match="no video stream"):
+        read_clip(tmp_path / "song.mp4")
+
+
+def test_a_single_frame_is_refused(tmp_path):
+    write_clip(smooth_clip(1), tmp_path / "clip.mp4")
+    Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
+    for name in ("clip.mp4", "photo.png"):
+        with pytest.raises(ValueError, match="single frame; at least 2"):
+            read_clip(tmp_path / name)
+
+
+@pytest.mark.parametrize("side", [1, 7])
+def test_a_video_of_few_pixels_is_refused(tmp_path, side):
+    pictures = numpy.zeros((4, side, side, 3), dtype=numpy.uint8)
+    path = encode(tmp_path / "tiny.mkv", pictures, codec="ffv1")
+    with pytest.raises(ValueError, match=f"{side} x {side} pixels"):
+        read_clip(path)
+
+
+def test_asking_for_more_frames_than_there_are_is_refused(tmp_path):
+    write_clip(smooth_clip(4), tmp_path / "clip.mp4")
+    with pytest.raises(ValueError, match="4 frames"):
+        read_clip(tmp_path / "clip.mp4", n_frames=5)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"n_frames": 1}, {"n_frames": -3}, {"size": 0}, {"size": (64, 4)}, {"size": (64,)}]
+)
+def test_numbers_out_of_range_are_refused_before_the_file_is_opened(wanted):
+    with pytest.raises(ValueError, match=next(iter(wanted))):
+        read_clip("missing.mp4", **wanted)
+
+
+def test_another_suffix_is_refused(tmp_path):
+    for name, hint in (("clip.avi", ".mp4"), ("clip.gif", "write_gif"), ("clip", ".mp4")):
+        with pytest.raises(ValueError, match=hint):
+            write_clip(smooth_clip(), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_place_is_looked_at_before_the_work_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "_encoded", lambda clip: pytest.fail("work was done in vain"))
+    (tmp_path / "taken.mp4").mkdir()
+    (tmp_path / "file").touch()
+    for name, error in (
+        ("none/clip.mp4", FileNotFoundError),
+        ("taken.mp4", IsADirectoryError),
+        ("file/clip.mp4", NotADirectoryError),
+    ):
+        with pytest.raises(error):
+            write_clip(smooth_clip(), tmp_path / name)
+
+
+def test_a_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    with pytest.raises(PermissionError, match="could not be written"):
+        write_clip(smooth_clip(), tmp_path / "clip.mp4")
+
+
+def fail_at_third_frame(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    made, original = [], av.VideoFrame.from_ndarray
+
+    class Failing:
+        @staticmethod
+        def from_ndarray(*given, **named):
+            made.append(1)
+            if len(made) == 3:
+                raise error
+            return original(*given, **named)
+
+    monkeypatch.setattr(video.av, "VideoFrame", Failing)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("full")])
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error):
+    (tmp_path / "clip.mp4").write_bytes(b"old")
+    fail_at_third_frame(monkeypatch, error)
+    with pytest.raises(type(error)):
+        write_clip(smooth_clip(), tmp_path / "clip.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch, call):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(video.os, call, full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_clip(smooth_clip(), tmp_path / "clip.mp4")
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+
+
+def test_a_whole_file_replaces_the_old_one(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with safe_output(tmp_path / "a.bin") as file:
+        file.write(b"new")
+        assert (tmp_path / "a.bin").read_bytes() == b"old"
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.bin", b"new")]
