@@ -1,0 +1,98 @@
+"""UNet and text encoder, trained together to predict the velocity of noisy latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from .initial import start_residuals_at_zero
+from .loop import train
+from .text import CONTEXT, build_text_encoder, build_tokenizer
+
+CAPTION_DROPOUT = 0.1
+"""Share of the captions that are left empty, which makes classifier-free guidance possible."""
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder as one module, so that one optimiser trains both."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+    def forward(self, latents: Tensor, timesteps: Tensor, token_ids: Tensor) -> Tensor:
+        text = self.text_encoder(token_ids).last_hidden_state
+        return self.unet(latents, timesteps, text, return_dict=False)[0]
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Return Stable Diffusion's schedule with velocity prediction."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        num_train_timesteps=1000,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+        timestep_spacing="leading",
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Return a UNet of widths 64 and 128 with cross-attention at 16 x 16 and at 8 x 8."""
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        cross_attention_dim=96,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+    start_residuals_at_zero(unet)
+    return unet
+
+
+def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
+    """Draw timesteps in [0, 1000): most from the noise levels at which a shape is decided."""
+    middle = torch.sigmoid(0.4 + torch.randn(n, generator=generator))
+    uniform = torch.rand(n, generator=generator)
+    pick = torch.rand(n, generator=generator) < 0.4
+    return (torch.where(pick, uniform, middle) * 1000).long().clamp(0, 999)
+
+
+def fit(
+    latents: Tensor, captions: list[str], folder: Path, *, n_steps: int, batch_size: int
+) -> tuple[Denoiser, DDIMScheduler]:
+    """Train on latents (N, 4, 16, 16) with their captions; return the model and its schedule."""
+    torch.manual_seed(1)
+    tokenizer, scheduler = build_tokenizer(), build_scheduler()
+    model = Denoiser(build_unet(), build_text_encoder(len(tokenizer)))
+    tokens = tokenizer(
+        [*captions, ""], padding="max_length", max_length=CONTEXT, return_tensors="pt"
+    ).input_ids
+    empty = len(captions)
+
+    def loss_of(model: nn.Module, generator: torch.Generator) -> Tensor:
+        chosen = torch.randint(empty, (batch_size,), generator=generator)
+        clean = latents[chosen]
+        noise = torch.randn(clean.shape, generator=generator)
+        timesteps = draw_timesteps(batch_size, generator)
+        noisy = scheduler.add_noise(clean, noise, timesteps)
+        velocity = scheduler.get_velocity(clean, noise, timesteps)
+        dropped = torch.rand(batch_size, generator=generator) < CAPTION_DROPOUT
+        caption = torch.where(dropped, empty, chosen)
+        return (model(noisy, timesteps, tokens[caption]) - velocity).square().mean()
+
+    model = train(model, loss_of, folder, n_steps=n_steps, learning_rate=8e-4, seed=1)
+    return model.requires_grad_(False).eval(), scheduler
