@@ -1,0 +1,150 @@
+"""Shared and frame-specific prompt tokens put before the text tokens: Eq. 13 and Fig. 2.
+
+They work with any pipeline whose UNet cross-attends, since only the text that it sees is longer.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+STANDARD_DEVIATION = 0.02  # He et al. 2025, released code
+
+
+class PromptTokens(nn.Module):
+    """Trainable tokens: `shared` (N_s, d) for all frames, `frame` (T, N_u, d) for each (Eq. 13).
+
+    Both start normal with standard deviation 0.02, drawn from `generator` (default: seed 0,
+    CPU), in float32. Even such small tokens take part in the softmax of a frozen model, so its
+    output changes a little before any training. With n_shared = n_frame = 0 the text stays as it
+    is. Raises ValueError for a negative number of tokens, or for dim or n_frames below 1.
+    """
+
+    def __init__(
+        self,
+        n_shared: int,
+        n_frame: int,
+        dim: int,
+        n_frames: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        least = {
+            "n_shared": (n_shared, 0),
+            "n_frame": (n_frame, 0),
+            "dim": (dim, 1),
+            "n_frames": (n_frames, 1),
+        }
+        for name, (value, minimum) in least.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {minimum}, got {value!r}"
+                )
+        if generator is None:
+            generator = torch.Generator().manual_seed(0)
+        self.shared = nn.Parameter(_start((n_shared, dim), generator))
+        self.frame = nn.Parameter(_start((n_frames, n_frame, dim), generator))
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens that each frame's text grows by."""
+        return self.shared.shape[0] + self.frame.shape[1]
+
+    def forward(self, text_tokens: Tensor, frames: slice | Tensor | None = None) -> Tensor:
+        """Return Z_final = [T_share; Z_frame; C(Z)] of Eq. 13, (T, N_s + N_u + L_text, d).
+
+        `text_tokens` (1 | T, L_text, d) belong to all frames or to each; `frames`, a slice or an
+        index tensor, picks T of the frames (default: all). The tokens take the dtype of the text,
+        where they must lie on its device. Raises ValueError for other shapes.
+        """
+        frame = self.frame if frames is None else self.frame[frames]
+        n_frames, dim = len(frame), self.shared.shape[-1]
+        if text_tokens.ndim != 3 or text_tokens.shape[-1] != dim:
+            raise ValueError(
+                f"text_tokens must have the shape (1 or T, L, {dim}), got "
+                f"{tuple(text_tokens.shape)}"
+            )
+        if frame.ndim != 3 or len(text_tokens) not in (1, n_frames):
+            raise ValueError(
+                f"text_tokens must have 1 row or one for each of the {n_frames} "
+                f"frames picked by a slice or an index tensor, got "
+                f"{tuple(text_tokens.shape)}"
+            )
+        parts = (self.shared.expand(n_frames, -1, -1), frame)
+        return torch.cat(
+            [*(part.to(text_tokens.dtype) for part in parts), text_tokens.expand(n_frames, -1, -1)],
+            dim=1,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the tokens as safetensors, whole or not at all; return the path."""
+        from safetensors.torch import save_file
+
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            save_file(
+                {"shared": self.shared.data.contiguous(), "frame": self.frame.data.contiguous()},
+                partial,
+            )
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def load(self, path: str | Path) -> PromptTokens:
+        """Fill these tokens from a file that `save` wrote and return them.
+
+        Raises FileNotFoundError if there is no file, ValueError if it is damaged, holds something
+        else, or has tokens of another number or width; nothing is changed then.
+        """
+        found = _read(path)
+        own = {"shared": self.shared, "frame": self.frame}
+        for name, parameter in own.items():
+            if found[name].shape != parameter.shape:
+                raise ValueError(
+                    f"the {name} tokens in {path} have the shape "
+                    f"{tuple(found[name].shape)}, these have "
+                    f"{tuple(parameter.shape)}; make PromptTokens of that size, or "
+                    "call PromptTokens.from_file"
+                )
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(found[name])
+        return self
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> PromptTokens:
+        """Return new tokens of the size found in a file that `save` wrote; raises as `load`."""
+        found = _read(path)
+        n_frames, n_frame, dim = found["frame"].shape
+        return cls(len(found["shared"]), n_frame, dim, n_frames).load(path)
+
+
+def _start(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    noise = torch.randn(shape, generator=generator, device=generator.device)
+    return STANDARD_DEVIATION * noise
+
+
+def _read(path: str | Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}; PromptTokens.save writes one")
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
+    dims = {name: tensor.ndim for name, tensor in found.items()}
+    if dims != {"shared": 2, "frame": 3} or found["shared"].shape[1] != found["frame"].shape[2]:
+        shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+        raise ValueError(
+            f"{path} does not hold prompt tokens, shared (N_s, d) and frame "
+            f"(T, N_u, d); it holds {shapes}"
+        )
+    return found

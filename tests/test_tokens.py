@@ -1,0 +1,115 @@
+"""Prompt tokens: the order and shape of Eq. 13, their gradients, and their file."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from course.tokens import PromptTokens
+
+
+@pytest.fixture
+def tokens():
+    return PromptTokens(n_shared=2, n_frame=3, dim=8, n_frames=4)
+
+
+@pytest.fixture
+def text():
+    return torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(3))
+
+
+def test_shared_tokens_come_first_then_frame_tokens_then_the_text(tokens, text):
+    result = tokens(text)
+    assert result.shape == (4, 2 + 3 + 5, 8)
+    for t in range(4):
+        assert torch.equal(result[t], torch.cat([tokens.shared, tokens.frame[t], text[0]]))
+
+
+def test_each_frame_may_have_its_own_text(tokens):
+    texts = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(tokens(texts)[:, 5:], texts)
+
+
+@pytest.mark.parametrize("frames", [slice(1, 3), torch.tensor([1, 2])])
+def test_a_part_of_the_frames_gets_its_own_tokens(tokens, text, frames):
+    assert torch.equal(tokens(text, frames), tokens(text)[1:3])
+
+
+def test_without_tokens_the_text_stays_as_it_is(text):
+    assert torch.equal(PromptTokens(0, 0, 8, 4)(text), text.expand(4, -1, -1))
+
+
+def test_tokens_start_small_and_are_drawn_from_the_generator():
+    first, second, other = (
+        PromptTokens(50, 5, 64, 10, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)
+    )
+    assert torch.equal(first.shared, second.shared) and not torch.equal(first.frame, other.frame)
+    assert first.frame.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_frame_token_learns_from_its_frame_alone(tokens, text):
+    tokens(text)[2].sum().backward()
+    assert tokens.frame.grad[2].all() and not tokens.frame.grad[[0, 1, 3]].any()
+    assert tokens.shared.grad.all()
+
+
+def test_half_precision_text_keeps_trainable_tokens_in_float32(tokens, text):
+    assert tokens(text.half()).dtype == torch.float16
+    assert tokens.shared.dtype == tokens.frame.dtype == torch.float32
+
+
+def test_it_runs_on_the_meta_device(tokens, text):
+    assert tokens.to("meta")(text.to("meta"), slice(0, 2)).shape == (2, 10, 8)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (0, 3), (2, 0), (0, 0)])
+def test_saved_tokens_come_back(tmp_path, sizes):
+    saved = PromptTokens(*sizes, 8, 4, generator=torch.Generator().manual_seed(7))
+    saved.save(tmp_path / "tokens.safetensors")
+    for found in (
+        PromptTokens(*sizes, 8, 4).load(tmp_path / "tokens.safetensors"),
+        PromptTokens.from_file(tmp_path / "tokens.safetensors"),
+    ):
+        assert torch.equal(found.shared, saved.shared) and torch.equal(found.frame, saved.frame)
+        assert found.shared.requires_grad
+    assert [p.name for p in tmp_path.iterdir()] == ["tokens.safetensors"]
+
+
+@pytest.mark.parametrize("other", [(1, 3, 8, 4), (2, 1, 8, 4), (2, 3, 6, 4), (2, 3, 8, 5)])
+def test_tokens_of_another_size_are_refused_and_change_nothing(tokens, tmp_path, other):
+    path = PromptTokens(*other).save(tmp_path / "tokens.safetensors")
+    before = tokens.shared.clone()
+    with pytest.raises(ValueError, match="have the shape"):
+        tokens.load(path)
+    assert torch.equal(tokens.shared, before)
+
+
+def test_files_that_hold_no_tokens_are_refused(tokens, tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing"):
+        tokens.load(tmp_path / "missing")
+    (tmp_path / "damaged").write_bytes(b"not tensors")
+    with pytest.raises(ValueError, match="damaged"):
+        tokens.load(tmp_path / "damaged")
+    save_file({"weights": torch.zeros(2)}, tmp_path / "other")
+    with pytest.raises(ValueError, match="does not hold prompt tokens"):
+        tokens.load(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "sizes", [(-1, 0, 8, 4), (1, -1, 8, 4), (1, 1, 0, 4), (1, 1, 8, 0), (1.5, 1, 8, 4)]
+)
+def test_impossible_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match="whole number"):
+        PromptTokens(*sizes)
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (3, 5, 8), (1, 5, 7)])
+def test_text_of_another_shape_is_refused(tokens, shape):
+    with pytest.raises(ValueError, match="text_tokens must have"):
+        tokens(torch.zeros(shape))
+
+
+def test_a_single_index_is_refused(tokens, text):
+    with pytest.raises(ValueError, match="slice or an index tensor"):
+        tokens(text, 1)
