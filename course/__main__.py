@@ -1,0 +1,142 @@
+"""The command line: ``python -m course edit | render | doctor | build``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, or 2 with one clear line on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 2
+    except (ValueError, TypeError, OSError) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        print(f"course {options.command}: {' '.join(text.split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m course", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_edit(commands.add_parser("edit", help="edit an mp4 from a prompt"))
+    render = commands.add_parser("render", help="render a random scene as an mp4")
+    render.add_argument("--seed", type=int, default=0)
+    render.add_argument("--frames", type=int, default=8)
+    render.add_argument("--size", type=int, default=64, help="side of the frames in pixels")
+    render.add_argument("--output", type=Path, required=True)
+    render.set_defaults(run=_render)
+    doctor = commands.add_parser("doctor", help="check the set-up")
+    doctor.set_defaults(run=_doctor)
+    build = commands.add_parser("build", help="make the notebooks from lessons/")
+    build.add_argument("--check", action="store_true", help="only say what is out of date")
+    build.set_defaults(run=_build)
+    return parser
+
+
+def _add_edit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="mp4 file")
+    parser.add_argument("--source", required=True, help="what the clip shows")
+    parser.add_argument("--target", required=True, help="what it should show")
+    parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
+    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
+    parser.add_argument("--adapter", type=Path, help="a saved adapter (default: train one)")
+    parser.add_argument("--frames", type=int, default=8, help="how many frames to edit")
+    parser.add_argument("--steps", type=int, default=25, help="DDIM steps")
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--skip", type=int, default=0, help="noisiest steps to leave out")
+    parser.add_argument("--refine", type=int, default=0, help="fixed-point rounds of inversion")
+    parser.add_argument("--finetune", type=int, default=100, help="steps of fine-tuning; 0: none")
+    parser.add_argument("--filter-sigma", type=float, help="bilateral filter on x_t (Eq. 9)")
+    parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=_edit)
+
+
+def _edit(options: argparse.Namespace) -> None:
+    _check_output(options.output)
+    from course.clips import read_clip  # after the cheap checks: importing torch takes seconds
+
+    clip = read_clip(options.clip, n_frames=options.frames)
+    import torch
+
+    from course import models
+    from course.bilateral import bilateral_filter
+    from course.editing import edit
+
+    pipe = models.load(options.model)
+    side = pipe.unet.config.sample_size * 2 ** (len(pipe.vae.config.block_out_channels) - 1)
+    if clip.size != (side, side):
+        clip = read_clip(options.clip, n_frames=options.frames, size=side)
+    sigma = options.filter_sigma
+    result = edit(
+        clip,
+        options.source,
+        options.target,
+        pipe=pipe,
+        adapter=options.adapter,
+        n_steps=options.steps,
+        guidance=options.guidance,
+        skip=options.skip,
+        refine=options.refine,
+        latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
+        finetune_steps=options.finetune,
+        baselines=not options.no_baselines,
+        progress=not options.quiet,
+        generator=torch.Generator().manual_seed(options.seed),
+    )
+    files = result.save(options.output)
+    print(result.table())
+    print(f"\nedited clip: {files['clip']}\npicture:     {files['sheet']}")
+
+
+def _check_output(path: Path) -> None:
+    """Fail before a minute of work rather than after it."""
+    if path.suffix.lower() != ".mp4":
+        raise ValueError(f"--output is {path}; wanted a name that ends in .mp4")
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path.parent} cannot be written; choose another folder")
+
+
+def _render(options: argparse.Namespace) -> None:
+    _check_output(options.output)
+    import torch
+
+    from course.clips import Scene, render, write_clip
+
+    scene = Scene.random(torch.Generator().manual_seed(options.seed))
+    write_clip(render(scene, n_frames=options.frames, size=options.size), options.output)
+    print(f"{options.output}: {scene.caption}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from course.doctor import report
+
+    text, healthy = report()
+    print(text)
+    if not healthy:
+        raise OSError("the set-up has the problems above")
+
+
+def _build(options: argparse.Namespace) -> None:
+    from course.lessons import build
+
+    changed = build(check=options.check)
+    if options.check and changed:
+        names = ", ".join(str(path) for path in changed)
+        raise ValueError(f"out of date: {names}. Run: python -m course build")
+    print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
