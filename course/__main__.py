@@ -48,7 +48,7 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
     parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
     parser.add_argument("--adapter", type=Path, help="a saved adapter (default: train one)")
-    parser.add_argument("--frames", type=int, default=8, help="how many frames to edit")
+    parser.add_argument("--frames", type=int, help="how many frames to edit (default: all)")
     parser.add_argument("--steps", type=int, default=25, help="DDIM steps")
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--skip", type=int, default=0, help="noisiest steps to leave out")
@@ -93,19 +93,23 @@ def _edit(options: argparse.Namespace) -> None:
         progress=not options.quiet,
         generator=torch.Generator().manual_seed(options.seed),
     )
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     files = result.save(options.output)
     print(result.table())
     print(f"\nedited clip: {files['clip']}\npicture:     {files['sheet']}")
 
 
 def _check_output(path: Path) -> None:
-    """Fail before a minute of work rather than after it."""
+    """Fail before a minute of work rather than after it; write nothing yet."""
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"--output is {path}; wanted a name that ends in .mp4")
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True)
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path.parent} cannot be written; choose another folder")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, no folder; choose another --output")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written; choose another --output")
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -115,6 +119,7 @@ def _render(options: argparse.Namespace) -> None:
     from course.clips import Scene, render, write_clip
 
     scene = Scene.random(torch.Generator().manual_seed(options.seed))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     write_clip(render(scene, n_frames=options.frames, size=options.size), options.output)
     print(f"{options.output}: {scene.caption}")
 

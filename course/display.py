@@ -1,0 +1,198 @@
+"""Figures and players for the lessons: pictures that say in words what they show.
+
+A figure is a plain function of numbers that returns a matplotlib `Figure` with its description as
+label; `show` turns it into a picture with that description as alt text. Nothing here moves, loops
+or starts by itself. The counterpart of the paper's Fig. 1 (frames) and Fig. 4 (similarity).
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from course.clips import Clip, alt_text, contact_sheet, write_clip
+from course.finetune import FinetuneStep
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines."""
+
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+_COLUMNS = 6  # frames of a row, so that a sheet fits a notebook without shrinking
+_WIDTH = 256  # pixels of a player; small frames are enlarged with hard edges
+_DPI = 100
+
+
+class Described(HTML):
+    """HTML for a notebook, and in plain text the words that describe it."""
+
+    def __init__(self, markup: str, text: str) -> None:
+        super().__init__(markup)
+        self.alt = text
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def similarity_figure(
+    curves: Mapping[str, Tensor],
+    *,
+    title: str = "Similarity of neighbouring frames along the chain",
+    x_label: str = "DDIM steps done (0: all noise)",
+    y_label: str = "mean cosine similarity (no unit)",
+) -> Figure:
+    """Draw the adjacent similarity of one or more chains against the DDIM step.
+
+    `curves[label]` is (n_points,), or (n_points, T-1) with one value a pair of frames: then the
+    mean over the pairs is drawn. Its first point is drawn at 0. Lines differ in stroke and marker as well as in colour. Raises
+    ValueError for no curves or other shapes. Source: Fig. 4, left panel.
+    """
+    if not curves or any(curve.ndim not in (1, 2) or not len(curve) for curve in curves.values()):
+        raise ValueError("curves wants one or more tensors (n_points,) or (n_points, T-1) by label")
+    figure, (axes,) = _figure(title)
+    parts = []
+    for index, (label, curve) in enumerate(curves.items()):
+        values = (curve if curve.ndim == 1 else curve.mean(1)).tolist()
+        axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
+        parts.append(f"{label} from {values[0]:.3f} to {values[-1]:.3f}")
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.legend()
+    figure.set_label(f"Line chart, {y_label} against {x_label}: {'; '.join(parts)}.")
+    return figure
+
+
+def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figure:
+    """Draw temporal loss, feature similarity and its variation over the steps of fine-tuning.
+
+    Dots are single steps, lines the mean of the last `window` steps; the variation is the standard
+    deviation over the same steps. Each step has a timestep and noise of its own, which moves the
+    dots too. Raises ValueError for fewer than 2 steps. Source: Fig. 4, right panel.
+    """
+    if len(steps) < 2:
+        raise ValueError(f"a course of training has 2 steps or more, got {len(steps)}")
+    loss = torch.tensor([step.temporal_loss for step in steps])
+    similarity = torch.tensor([step.similarity for step in steps])
+    figure, (left, middle, right) = _figure(
+        "Temporal loss (Eq. 4)", "Feature similarity", "Variation of the similarity"
+    )
+    panels = (
+        (left, loss, _trailing(loss, window, "mean"), "loss (no unit)"),
+        (middle, similarity, _trailing(similarity, window, "mean"), "mean cosine (no unit)"),
+        (right, None, _trailing(similarity, window, "std"), f"deviation over {window} steps"),
+    )
+    full = min(window, len(steps)) - 1  # before it, a deviation over few steps would look calm
+    parts, means = [], f"mean of {window}"
+    for index, (axes, dots, line, y_label) in enumerate(panels):
+        if dots is not None:
+            axes.plot(range(len(dots)), dots.tolist(), ".", color="#888888", label="one step")
+        axes.plot(range(full, len(line)), line[full:].tolist(), color=PALETTE[index], label=means)
+        axes.set(xlabel="training step", ylabel=y_label)
+        parts.append(f"{axes.get_title().lower()} from {line[full]:.3g} to {line[-1]:.3g}")
+    left.set_yscale("log")
+    left.legend()
+    text = f"Three line charts over {len(steps)} training steps, means of {window} steps"
+    figure.set_label(f"{text}: {'; '.join(parts)}.")
+    return figure
+
+
+def show(figure: Figure | Image.Image, alt: str = "") -> Described:
+    """Return a figure or a picture for the notebook, with its alt text.
+
+    `alt` defaults to the figure's label, in which the functions above describe what they drew.
+    Raises ValueError where there is neither.
+    """
+    text = alt or (figure.get_label() if isinstance(figure, Figure) else "")
+    if not str(text).strip():
+        raise ValueError("a picture needs alt text: say in alt what it shows")
+    buffer = io.BytesIO()
+    if isinstance(figure, Figure):
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    else:
+        figure.save(buffer, format="PNG")
+    return Described(_image(buffer.getvalue(), text), text)
+
+
+def show_clips(clips: Mapping[str, Clip]) -> Described:
+    """Return a contact sheet, a row for each labelled clip, with alt text."""
+    sheet = contact_sheet(list(clips.values()), labels=list(clips), n_columns=_COLUMNS)
+    return show(sheet, _sheet_text(clips))
+
+
+def play(clip: Clip, label: str = "") -> Described:
+    """Return a player for a clip, and under it a contact sheet for where no video plays.
+
+    The video is embedded as mp4, has controls, and neither starts nor repeats by itself. `label`
+    says what the clip is (default: its caption).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_clip(clip, path)
+        data = base64.b64encode(path.read_bytes()).decode()
+    text = f"{label}. {alt_text(clip)}" if label else alt_text(clip)
+    sheet = show_clips({label or clip.caption or "clip": clip})
+    video = (
+        f'<video controls preload="metadata" width="{_WIDTH}" style="image-rendering: pixelated" '
+        f'aria-label="{html.escape(text)}" src="data:video/mp4;base64,{data}">'
+        f"{html.escape(text)}</video>"
+    )
+    return Described(f"<div>{video}<br>{sheet.data}</div>", text)
+
+
+def _figure(*titles: str) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with one panel a title, made without pyplot: nothing to close."""
+    size = (7.5, 4.0) if len(titles) == 1 else (3.4 * len(titles), 3.4)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(1, len(titles), squeeze=False)[0])
+    for axes, title in zip(panels, titles):
+        axes.set_title(title, fontsize=11)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def _style(index: int, n_points: int) -> dict:
+    return {
+        "color": PALETTE[index % len(PALETTE)],
+        "linestyle": _LINES[index % len(_LINES)],
+        "marker": _MARKS[index % len(_MARKS)],
+        # Markers of curves that lie on each other stand at different steps.
+        "markevery": (index % 4, max(1, n_points // 6)) if n_points > 4 else 1,
+        "linewidth": 1.8,
+        "markersize": 6,
+    }
+
+
+def _trailing(values: Tensor, window: int, statistic: str) -> Tensor:
+    """Return mean or standard deviation of the last `window` values at each step."""
+    parts = [values[max(0, i + 1 - window) : i + 1] for i in range(len(values))]
+    if statistic == "mean":
+        return torch.stack([part.mean() for part in parts])
+    return torch.stack([part.std(correction=0) for part in parts])
+
+
+def _sheet_text(clips: Mapping[str, Clip]) -> str:
+    rows = "; ".join(
+        f"{label}: {clip.caption}" if clip.caption and clip.caption != label else label
+        for label, clip in clips.items()
+    )
+    n_frames = min(_COLUMNS, max(clip.n_frames for clip in clips.values()))
+    return f"Contact sheet, {n_frames} frames a row in the order of time. {rows}."
+
+
+def _image(png: bytes, text: str) -> str:
+    data = base64.b64encode(png).decode()
+    return (
+        f'<img alt="{html.escape(text)}" style="max-width: 100%" '
+        f'src="data:image/png;base64,{data}">'
+    )

@@ -1,0 +1,140 @@
+"""The edit as a whole, on the embedded model with few steps: parts, figures, errors, tidiness."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from course import models
+from course.adapters import add_lora, has_adapter, remove_lora, save_adapter
+from course.clips import Clip, Scene, read_clip, render
+from course.editing import Edit, edit
+from course.metrics import psnr
+
+SOURCE = "a red circle moving right on a blue background"
+TARGET = "a green star moving right on a blue background"
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return models.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    return render(Scene(), n_frames=4)
+
+
+def quick(clip: Clip, pipe, target: str = TARGET, **options) -> Edit:
+    defaults = {"n_steps": 4, "finetune_steps": 0, "baselines": False, "progress": False}
+    return edit(clip, SOURCE, target, pipe=pipe, **(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def full(pipe, clip) -> Edit:
+    return quick(clip, pipe, finetune_steps=2, n_shared=1, n_frame=1, baselines=True)
+
+
+def test_an_edit_has_the_shape_and_rate_of_its_source(full, clip):
+    assert full.clip.frames.shape == clip.frames.shape and full.clip.fps == clip.fps
+    assert full.inverted.shape == (4, 4, 16, 16) and full.clip.caption == TARGET
+    assert full.clip.frames.min() >= 0 and full.clip.frames.max() <= 1
+
+
+def test_every_baseline_is_measured_like_the_edit(full):
+    rows = {"source", "edit", "reconstruction", "VAE round trip", "no adapter", "frame by frame"}
+    assert set(full.metrics) == rows | {"frozen clip"}
+    assert len({tuple(row) for row in full.metrics.values()}) == 1
+
+
+def test_the_frozen_clip_wins_every_consistency_figure(full):
+    frozen = full.metrics["frozen clip"]
+    assert frozen["temporal_loss"] <= min(row["temporal_loss"] for row in full.metrics.values())
+    assert frozen["similarity_min"] == pytest.approx(1.0)
+
+
+def test_the_metrics_are_those_of_the_clips(full, clip):
+    expected = psnr(full.clip.frames, clip.frames).item()
+    assert full.metrics["edit"]["source_psnr"] == pytest.approx(expected)
+
+
+def test_fine_tuning_leaves_the_pipeline_as_it_was(full, pipe):
+    assert len(full.training) == 2 and not has_adapter(pipe.unet)
+    assert not any(weight.requires_grad for weight in pipe.unet.parameters())
+
+
+def test_the_same_seed_gives_the_same_edit(pipe, clip):
+    options = {"finetune_steps": 2, "n_steps": 2}
+    first, second = (quick(clip, pipe, **options).clip.frames for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_chunks_do_not_change_the_result(pipe, clip):
+    whole, parts = (quick(clip, pipe, chunk_size=size).clip.frames for size in (8, 3))
+    assert torch.allclose(whole, parts, atol=1e-4)
+
+
+def test_refinement_reconstructs_better(pipe, clip):
+    plain, refined = (quick(clip, pipe, refine=k).metrics["reconstruction"] for k in (0, 2))
+    assert refined["source_psnr"] > plain["source_psnr"]
+
+
+def test_skipping_noisy_steps_stays_nearer_to_the_source(pipe, clip):
+    plain, skipped = (quick(clip, pipe, skip=k).metrics["edit"] for k in (0, 3))
+    assert skipped["source_psnr"] > plain["source_psnr"]
+
+
+def test_a_filter_sees_every_step(pipe, clip):
+    seen = []
+    quick(clip, pipe, latent_filter=lambda x: seen.append(len(x)) or x)
+    assert seen == [4] * 12  # inversion, edit and reconstruction of 4 steps each
+
+
+def test_a_saved_adapter_is_used_and_taken_out_again(pipe, clip, tmp_path):
+    add_lora(pipe.unet)
+    with torch.no_grad():
+        for name, weight in pipe.unet.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.2)
+    save_adapter(tmp_path, pipe.unet)
+    remove_lora(pipe.unet)
+    adapted = quick(clip, pipe, adapter=tmp_path)
+    assert not torch.allclose(adapted.clip.frames, quick(clip, pipe).clip.frames)
+    assert not has_adapter(pipe.unet)
+
+
+def test_a_failing_edit_leaves_no_adapter_behind(pipe, clip):
+    def broken(latents):
+        raise RuntimeError("filter")
+
+    with pytest.raises(RuntimeError, match="filter"):
+        quick(clip, pipe, finetune_steps=1, latent_filter=broken)
+    assert not has_adapter(pipe.unet)
+
+
+def test_unknown_words_stop_the_edit_before_any_work(pipe, clip):
+    assert "star" in pipe.tokenizer.init_kwargs["words"]
+    with pytest.raises(ValueError, match="zebra.*knows"):
+        quick(clip, pipe, target="a green zebra on a blue background")
+
+
+def test_a_single_frame_is_refused(pipe, clip):
+    with pytest.raises(ValueError, match="2 or more"):
+        quick(clip[:1], pipe)
+
+
+def test_a_clip_without_known_motion_has_no_warping_error(pipe, clip):
+    bare = replace(clip, flow=None, occlusion=None, mask=None, depth=None)
+    figures = quick(bare, pipe).metrics["edit"]
+    assert figures["warping_error"] is None and figures["background_psnr"] is None
+
+
+def test_everything_is_written_and_reads_back(full, tmp_path):
+    files = full.save(tmp_path / "out.mp4")
+    assert all(file.stat().st_size > 0 for file in files.values())
+    assert json.loads(files["json"].read_text())["metrics"] == full.metrics
+    assert read_clip(files["clip"]).n_frames == 4
+    assert set(tmp_path.iterdir()) == set(files.values())
