@@ -172,17 +172,14 @@ def text(report: dict) -> str:
                      [[COLUMNS[key], row["without"], row["with"], f"{row['better']} of {row['of']}"]
                       for key, row in report["adapter"].items()])
         )  # fmt: skip
-    lines += [
-        "",
-        *(f"{'met   ' if met else 'MISSED'} {what}" for what, met in report["goals"].items()),
-    ]
+    lines.append("")
+    lines += [f"{'met   ' if met else 'MISSED'} {what}" for what, met in report["goals"].items()]
     lines.append(f"\nscenes with a frame judged wrong: {len(report['failures'])}")
     for failure in report["failures"]:
         seen = "; ".join(
             f"{name}: " + ", ".join(f"{word} x{n}" for word, n in words.items())
             for name, words in failure["seen"].items()
         )
-        lines.append(
-            f"  {failure['scene']:>3} {failure['source']} -> {failure['asked']}\n      {seen}"
-        )
+        lines.append(f"  {failure['scene']:>3} {failure['source']}")
+        lines.append(f"   -> {failure['asked']}\n      seen {seen}")
     return "\n".join(lines)

@@ -6,6 +6,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from course.editing import Edit
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -96,7 +100,26 @@ def _edit(options: argparse.Namespace) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     files = result.save(options.output)
     print(result.table())
-    print(f"\nedited clip: {files['clip']}\npicture:     {files['sheet']}")
+    curve = _draw_similarity(result, options.output)
+    print(f"\nedited clip: {files['clip']}\npictures:    {files['sheet']}\n             {curve}")
+
+
+def _draw_similarity(result: Edit, output: Path) -> Path:
+    """Write the curve of adjacent similarity of the edit and of what it is held against."""
+    from course.clips.video import safe_output
+    from course.display import similarity_figure
+
+    rows = ("source", "edit", "no adapter", "frame by frame", "frozen clip")
+    figure = similarity_figure(
+        {name: result.similarities[name].cpu() for name in rows if name in result.similarities},
+        title="Similarity of neighbouring frames (latents)",
+        x_label="pair of neighbouring frames",
+        y_label="cosine similarity (no unit)",
+    )
+    path = output.with_name(f"{output.stem}_similarity.png")
+    with safe_output(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    return path
 
 
 def _check_output(path: Path) -> None:

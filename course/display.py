@@ -55,8 +55,8 @@ def similarity_figure(
     """Draw the adjacent similarity of one or more chains against the DDIM step.
 
     `curves[label]` is (n_points,), or (n_points, T-1) with one value a pair of frames: then the
-    mean over the pairs is drawn. Its first point is drawn at 0. Lines differ in stroke and marker as well as in colour. Raises
-    ValueError for no curves or other shapes. Source: Fig. 4, left panel.
+    mean over the pairs is drawn. The first point stands at 0. Lines differ in stroke and marker as
+    well as in colour. Raises ValueError for no curves or other shapes. Source: Fig. 4, left panel.
     """
     if not curves or any(curve.ndim not in (1, 2) or not len(curve) for curve in curves.values()):
         raise ValueError("curves wants one or more tensors (n_points,) or (n_points, T-1) by label")

@@ -21,9 +21,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="checkpoints and data")
     parser.add_argument("--output", type=Path, default=Path("runs/model"), help="finished model")
     parser.add_argument("--images", type=int, default=24_000)
-    parser.add_argument("--autoencoder-steps", type=int, default=2_400)
+    parser.add_argument("--autoencoder-steps", type=int, default=1_900)
     parser.add_argument("--autoencoder-batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=4_600)
+    parser.add_argument("--steps", type=int, default=2_950)
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args()
 

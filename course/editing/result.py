@@ -30,8 +30,8 @@ class Edit:
     ``clip`` is the edit and ``source`` what came in; ``inverted`` (T, C, h, w) are the noisy
     latents that DDIM inversion found; ``reconstruction`` is sampled from them with the source
     prompt. ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where something
-    is not known, such as flow of real footage), ``seconds`` the time of each stage, ``training``
-    the steps of fine-tuning.
+    is not known, such as flow of real footage), ``similarities[row]`` the adjacent similarities
+    (T-1,) of its latents, ``seconds`` the time of each stage, ``training`` the fine-tuning.
     """
 
     clip: Clip
@@ -40,6 +40,7 @@ class Edit:
     reconstruction: Clip
     baselines: dict[str, Clip]
     metrics: dict[str, dict[str, float | None]]
+    similarities: dict[str, Tensor]
     seconds: dict[str, float]
     training: list[FinetuneStep] = field(default_factory=list)
 

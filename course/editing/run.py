@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,7 +17,6 @@ from course.adapters import adapter_disabled, has_adapter, load_adapter, remove_
 from course.clips import Clip
 from course.diffusion import NoiseSchedule, invert, sample
 from course.finetune import FinetuneStep, finetune
-from course.metrics import background_psnr, psnr, similarity_summary, warping_error
 from course.models import (
     cached_text,
     decode_latents,
@@ -26,9 +24,11 @@ from course.models import (
     encode_prompt,
     noise_predictor,
 )
+from course.temporal import adjacent_similarities
 from course.tokens import PromptTokens
 
-from .result import COLUMNS, Edit
+from .measure import figures
+from .result import Edit
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _FAITHFUL = ("reconstruction", "VAE round trip")
 """Results that still show what the source prompt says."""
+
+_MAIN = ("source", "edit", "reconstruction")
+"""Clips that have a field of their own; the others are baselines."""
 
 
 @dataclass
@@ -226,50 +229,19 @@ def _result(
     training: list[FinetuneStep], source_latents: Tensor,
 ) -> Edit:  # fmt: skip
     """Put the clips together and measure each in the same way."""
-    baselines = {name: clips[name] for name in clips if name not in ("edit", "reconstruction")}
-    measured = {
-        "source": figures(clip, clip, source_latents),
-        "edit": figures(clips["edit"], clip, results["edit"]),
-        "reconstruction": figures(clips["reconstruction"], clip, results["reconstruction"]),
-    }
-    if baselines:
-        baselines["frozen clip"] = clip.frozen()
-        still = source_latents[:1].expand_as(source_latents)
-        for name, baseline in baselines.items():
-            measured[name] = figures(baseline, clip, results.get(name, still))
+    shown = {"source": clip, **clips}
+    latents = {"source": source_latents, **results}
+    if "frame by frame" in clips:
+        shown["frozen clip"] = clip.frozen()
+        latents["frozen clip"] = source_latents[:1].expand_as(source_latents)
     return Edit(
         clip=clips["edit"],
         source=clip,
         inverted=results["inverted"],
         reconstruction=clips["reconstruction"],
-        baselines=baselines,
-        metrics=measured,
+        baselines={name: shown[name] for name in shown if name not in _MAIN},
+        metrics={name: figures(shown[name], clip, latents[name]) for name in shown},
+        similarities={name: adjacent_similarities(latents[name]) for name in shown},
         seconds=run.seconds,
         training=training,
     )
-
-
-def figures(clip: Clip, source: Clip, latents: Tensor) -> dict[str, float | None]:
-    """Return the metrics of one clip against its source; None where something is not known.
-
-    Similarities are those of the latents. Flow, occlusion and mask are the source's: after a swap
-    of shapes they are exact on the background and where the two shapes overlap. Floats: this is
-    the reporting boundary, where values are read back to the host.
-    """
-    frames, reference = clip.frames, source.frames.to(clip.frames)
-    values: dict[str, Tensor | None] = dict.fromkeys(COLUMNS)
-    if clip.n_frames >= 3:
-        values |= similarity_summary(latents)
-    if source.flow is not None:
-        occlusion = None if source.occlusion is None else source.occlusion.to(frames)
-        values["warping_error"] = warping_error(frames, source.flow.to(frames), occlusion)
-    if source.mask is not None:
-        values["background_psnr"] = background_psnr(frames, reference, source.mask.to(frames))
-    values["source_psnr"] = psnr(frames, reference) if clip is not source else None
-    return {name: _number(values[name]) for name in COLUMNS}
-
-
-def _number(value: Tensor | None) -> float | None:
-    number = None if value is None else float(value)
-    # JSON knows no infinity: equal clips have no finite ratio.
-    return number if number is not None and math.isfinite(number) else None
