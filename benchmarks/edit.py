@@ -163,13 +163,19 @@ def _add_verdicts(figures: dict[str, dict], clips: dict[str, Clip]) -> None:
 def report(
     setting: Setting, finetune: int, swaps: Sequence[Swap], measured: Sequence[dict]
 ) -> dict:
-    """Return everything that one setting gave, ready for JSON."""
-    kinds, clips = by_kind(swaps, measured), by_clip(measured)
+    """Return everything that one setting gave, ready for JSON.
+
+    Consistency is measured where something moves: a scene that stands still has equal frames, and
+    so has its edit, which would flatter every mean. All scenes count for what the judge sees.
+    """
+    moving = [m for swap, m in zip(swaps, measured) if swap.scene.motion != "still"] or measured
+    kinds, clips = by_kind(swaps, measured), by_clip(moving)
     return {
-        **setting._asdict(), "finetune": finetune, "kinds": kinds,
+        **setting._asdict(), "finetune": finetune, "scenes": len(swaps), "moving": len(moving),
+        "kinds": kinds,
         "kinds_no_adapter": by_kind(swaps, measured, "no adapter"),
         "kinds_frame_by_frame": by_kind(swaps, measured, "frame by frame"),
-        "clips": clips, "adapter": adapter_effect(measured),
+        "clips": clips, "adapter": adapter_effect(moving),
         "goals": goals(kinds, clips), "failures": failures(swaps, measured),
     }  # fmt: skip
 

@@ -71,9 +71,10 @@ def adapter_effect(measured: Sequence[dict]) -> dict[str, dict]:
     """Compare each figure with and without the adapter, scene by scene; empty without adapters.
 
     ``better`` counts the scenes in which the adapter helps: a lower error or loss, a higher rest.
+    The PSNR to the source is left out: an edit is meant to differ.
     """
     effect = {}
-    for key in COLUMNS:
+    for key in list(COLUMNS)[:-1]:
         pairs = [(m["no adapter"][key], m["edit"][key]) for m in measured if "no adapter" in m]
         pairs = [pair for pair in pairs if None not in pair]
         if pairs:
@@ -133,7 +134,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.1f}" if abs(value) >= 10 or value == 0 else f"{value:.3g}"
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
     return str(value)
 
 
@@ -158,8 +159,10 @@ def quality_rows(reports: Sequence[dict]) -> tuple[list[str], list[list[object]]
 
 def text(report: dict) -> str:
     """Write what one setting gave: every clip, the adapter, the goals, the scenes that failed."""
-    lines = [f"## skip {report['skip']}, guidance {report['guidance']:g}, refine "
-             f"{report['refine']}: means over scenes\n"]  # fmt: skip
+    lines = [
+        f"## skip {report['skip']}, guidance {report['guidance']:g}, refine {report['refine']}\n",
+        f"Means over the {report['moving']} scenes in which something moves:\n",
+    ]
     header = ["clip", *COLUMNS.values(), "warping error / frame by frame"]
     lines.append(
         markdown(header, [[name, *(row[key] for key in (*COLUMNS, "ratio"))]

@@ -65,7 +65,7 @@ def similarity_figure(
     for index, (label, curve) in enumerate(curves.items()):
         values = (curve if curve.ndim == 1 else curve.mean(1)).tolist()
         axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
-        parts.append(f"{label} from {values[0]:.3f} to {values[-1]:.3f}")
+        parts.append(_from_to(label, values))
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.legend()
     figure.set_label(f"Line chart, {y_label} against {x_label}: {'; '.join(parts)}.")
@@ -75,33 +75,31 @@ def similarity_figure(
 def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figure:
     """Draw temporal loss, feature similarity and its variation over the steps of fine-tuning.
 
-    Dots are single steps, lines the mean of the last `window` steps; the variation is the standard
-    deviation over the same steps. Each step has a timestep and noise of its own, which moves the
-    dots too. Raises ValueError for fewer than 2 steps. Source: Fig. 4, right panel.
+    Dots are single steps, lines the mean of the last `window` (of half the steps at the most); the
+    variation is the standard deviation over as many. Each step has a timestep and noise of its own,
+    which moves the dots too. Raises ValueError for fewer than 2 steps. Source: Fig. 4, right panel.
     """
     if len(steps) < 2:
         raise ValueError(f"a course of training has 2 steps or more, got {len(steps)}")
+    window = min(window, max(1, len(steps) // 2))
     loss = torch.tensor([step.temporal_loss for step in steps])
     similarity = torch.tensor([step.similarity for step in steps])
     figure, (left, middle, right) = _figure(
         "Temporal loss (Eq. 4)", "Feature similarity", "Variation of the similarity"
     )
-    panels = (
-        (left, loss, _trailing(loss, window, "mean"), "loss (no unit)"),
-        (middle, similarity, _trailing(similarity, window, "mean"), "mean cosine (no unit)"),
-        (right, None, _trailing(similarity, window, "std"), f"deviation over {window} steps"),
-    )
-    full = min(window, len(steps)) - 1  # before it, a deviation over few steps would look calm
-    parts, means = [], f"mean of {window}"
-    for index, (axes, dots, line, y_label) in enumerate(panels):
-        if dots is not None:
-            axes.plot(range(len(dots)), dots.tolist(), ".", color="#888888", label="one step")
-        axes.plot(range(full, len(line)), line[full:].tolist(), color=PALETTE[index], label=means)
-        axes.set(xlabel="training step", ylabel=y_label)
-        parts.append(f"{axes.get_title().lower()} from {line[full]:.3g} to {line[-1]:.3g}")
+    for axes, values, y_label in (
+        (left, loss, "loss (no unit)"),
+        (middle, similarity, "mean cosine (no unit)"),
+    ):
+        axes.plot(range(len(values)), values.tolist(), ".", color="#888888", label="one step")
+        means = values.unfold(0, window, 1).mean(1)
+        _draw_line(axes, means, window, f"mean of {window}", y_label)
     left.set_yscale("log")
     left.legend()
-    text = f"Three line charts over {len(steps)} training steps, means of {window} steps"
+    variation = similarity.unfold(0, window, 1).std(1, correction=0)
+    _draw_line(right, variation, window, "", f"deviation over {window} steps (no unit)")
+    parts = [_from_to(axes.get_title().lower(), axes.lines[-1].get_ydata()) for axes in figure.axes]
+    text = f"Three line charts over {len(steps)} training steps, in windows of {window}"
     figure.set_label(f"{text}: {'; '.join(parts)}.")
     return figure
 
@@ -157,6 +155,7 @@ def _figure(*titles: str) -> tuple[Figure, list[Axes]]:
     for axes, title in zip(panels, titles):
         axes.set_title(title, fontsize=11)
         axes.grid(alpha=0.3)
+        axes.locator_params(axis="x", integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     return figure, panels
 
@@ -173,12 +172,15 @@ def _style(index: int, n_points: int) -> dict:
     }
 
 
-def _trailing(values: Tensor, window: int, statistic: str) -> Tensor:
-    """Return mean or standard deviation of the last `window` values at each step."""
-    parts = [values[max(0, i + 1 - window) : i + 1] for i in range(len(values))]
-    if statistic == "mean":
-        return torch.stack([part.mean() for part in parts])
-    return torch.stack([part.std(correction=0) for part in parts])
+def _draw_line(axes: Axes, values: Tensor, window: int, label: str, y_label: str) -> None:
+    """Draw a statistic over windows of steps, each at its last step."""
+    steps = range(window - 1, window - 1 + len(values))
+    axes.plot(steps, values.tolist(), color=PALETTE[0], label=label)
+    axes.set(xlabel="training step", ylabel=y_label)
+
+
+def _from_to(name: str, values: Sequence[float]) -> str:
+    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
 
 
 def _sheet_text(clips: Mapping[str, Clip]) -> str:

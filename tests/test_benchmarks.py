@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from benchmarks.edit import PERFECT, Setting, Swap, choices, draw_swaps
+from benchmarks.edit import PERFECT, Setting, Swap, choices, draw_swaps, report
 from benchmarks.edit_figures import (
     COLUMNS,
     KINDS,
@@ -16,6 +16,8 @@ from benchmarks.edit_figures import (
     failures,
     goals,
     markdown,
+    quality_rows,
+    text,
 )
 from benchmarks.speed import in_turn, peak_memory
 from course.clips.grammar import BACKGROUNDS, COLOURS
@@ -127,6 +129,22 @@ def test_one_wrong_frame_in_four_misses_the_goal():
             ]
             is met
         )
+
+
+def test_scenes_that_stand_still_do_not_flatter_the_consistency():
+    still = Swap(Scene(colour="red", background="blue", motion="still"), "colour", "green")
+    measured = [{"edit": figures(["green"] * 4, warping=w)} for w in (3.0, 0.0)]
+    entry = report(Setting(), 0, [RED, still], measured)
+    assert entry["moving"] == 1 and entry["clips"]["edit"]["warping_error"] == 3
+    assert entry["kinds"]["colour"]["scenes"] == 2
+
+
+def test_the_report_shows_both_rows_of_an_adapter_and_the_prompts_that_failed():
+    clip = figures(["green", "red"] * 2)
+    entry = report(Setting(skip=3), 100, [RED], [{"edit": clip, "no adapter": clip}])
+    _, rows = quality_rows([entry])
+    assert [(row[2], row[5]) for row in rows] == [(3, "100 steps"), (3, "none")]
+    assert RED.target.caption in text(entry) and "green x2, red x2" in text(entry)
 
 
 def test_settings_are_named_as_the_arguments_of_edit():
