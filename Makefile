@@ -16,7 +16,7 @@ OUTPUT ?= outputs/edit.mp4
 
 # make update TORCH=2.14.0 moves torch; otherwise it stays where the lock file has it.
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
-BENCHMARKS ?= model edit
+BENCHMARKS ?= judge model edit speed
 SECONDS_PER_CELL ?= 300
 
 .DEFAULT_GOAL := help
@@ -49,7 +49,7 @@ notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
 
 bench: $(STAMP) ## measure the figures that the README quotes
 	@set -e; for name in $(BENCHMARKS); do \
-	    echo "== benchmarks/$$name.py"; $(RUN) "benchmarks/$$name.py"; done
+	    echo "== python -m benchmarks.$$name"; $(RUN) -m "benchmarks.$$name"; done
 
 train: $(STAMP) ## train the embedded model again, in runs/ (hours; it resumes)
 	$(RUN) -m training

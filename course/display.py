@@ -67,7 +67,8 @@ def similarity_figure(
         axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
         parts.append(_from_to(label, values))
     axes.set(xlabel=x_label, ylabel=y_label)
-    axes.legend()
+    # Below the panel, where it hides no curve.
+    figure.legend(loc="outside lower center", ncols=min(4, len(curves)), frameon=False)
     figure.set_label(f"Line chart, {y_label} against {x_label}: {'; '.join(parts)}.")
     return figure
 
@@ -98,7 +99,7 @@ def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figur
     left.legend()
     variation = similarity.unfold(0, window, 1).std(1, correction=0)
     _draw_line(right, variation, window, "", f"deviation over {window} steps (no unit)")
-    parts = [_from_to(axes.get_title().lower(), axes.lines[-1].get_ydata()) for axes in figure.axes]
+    parts = [_from_to(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
     text = f"Three line charts over {len(steps)} training steps, in windows of {window}"
     figure.set_label(f"{text}: {'; '.join(parts)}.")
     return figure
