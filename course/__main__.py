@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
+        print("stopped; no half-written file is left", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

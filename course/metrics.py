@@ -1,6 +1,7 @@
 """What the course measures on a clip, each with its definition and the trap that goes with it.
 
-Consistency alone proves nothing: a frozen clip wins every figure here. Show one beside the edit.
+Consistency alone proves nothing: a frozen clip has similarity 1 and temporal loss 0 whatever it
+shows. Show one beside every edit.
 """
 
 from __future__ import annotations

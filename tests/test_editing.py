@@ -50,7 +50,7 @@ def test_every_baseline_is_measured_like_the_edit(full):
     assert len({tuple(row) for row in full.metrics.values()}) == 1
 
 
-def test_the_frozen_clip_wins_every_consistency_figure(full):
+def test_the_frozen_clip_wins_every_figure_of_similarity(full):
     frozen = full.metrics["frozen clip"]
     assert frozen["temporal_loss"] <= min(row["temporal_loss"] for row in full.metrics.values())
     assert frozen["similarity_min"] == pytest.approx(1.0)
