@@ -40,7 +40,8 @@ def whole_edit(
 
     return edit(
         render(_SCENE, n_frames=n_frames), _SOURCE, _TARGET, pipe=pipe, n_steps=n_steps,
-        guidance=guidance, finetune_steps=finetune_steps, baselines=baselines, progress=False,
+        guidance=guidance, skip=0, finetune_steps=finetune_steps, baselines=baselines,
+        progress=False,
     ).clip.frames  # fmt: skip
 
 

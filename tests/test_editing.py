@@ -29,7 +29,7 @@ def clip() -> Clip:
 
 
 def quick(clip: Clip, pipe, target: str = TARGET, **options) -> Edit:
-    defaults = {"n_steps": 4, "finetune_steps": 0, "baselines": False, "progress": False}
+    defaults = {"n_steps": 4, "skip": 0, "finetune_steps": 0, "baselines": False, "progress": False}
     return edit(clip, SOURCE, target, pipe=pipe, **(defaults | options))
 
 

@@ -107,8 +107,8 @@ def edit(
     pipe: StableDiffusionPipeline,
     adapter: str | Path | None = None,
     n_steps: int = 25,
-    guidance: float = 4.0,
-    skip: int = 0,
+    guidance: float = 3.0,
+    skip: int | None = None,
     refine: int = 0,
     latent_filter: Callable[[Tensor], Tensor] | None = None,
     finetune_steps: int = 100,
@@ -122,12 +122,13 @@ def edit(
     """Edit a clip from what ``source_prompt`` says of it to what ``target_prompt`` asks for.
 
     Inverts the clip with the source prompt at guidance 1 and samples with the target prompt at
-    ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (fewer changes, truer
-    background). ``refine`` adds fixed-point rounds to the inversion, ``latent_filter`` acts on
-    every x_t (Eq. 9). ``adapter`` is a folder that ``save_adapter`` wrote; without one, an adapter
-    is trained on the clip for ``finetune_steps`` (0: none) with ``n_shared`` and ``n_frame`` prompt
-    tokens, and taken out again. At most ``chunk_size`` frames are in flight. ``baselines`` adds the
-    clips that the figures must be held against. ``generator`` (CPU; default seed 0) draws the rest.
+    ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (default: a quarter of
+    them; leaving out more changes less and keeps the background truer). ``refine`` adds
+    fixed-point rounds to the inversion, ``latent_filter`` acts on every x_t (Eq. 9). ``adapter``
+    is a folder that ``save_adapter`` wrote; without one, an adapter is trained on the clip for
+    ``finetune_steps`` (0: none) with ``n_shared`` and ``n_frame`` prompt tokens, and taken out
+    again. At most ``chunk_size`` frames are in flight. ``baselines`` adds the clips that the
+    figures must be held against. ``generator`` (CPU; default seed 0) draws the rest.
 
     Raises ValueError for words the model does not know, sizes it cannot encode, fewer than 2
     frames (3 with fine-tuning) or settings out of range.
@@ -135,6 +136,7 @@ def edit(
     if clip.n_frames < 2:
         raise ValueError(f"the clip has {clip.n_frames} frame; an edit wants a video of 2 or more")
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    skip = n_steps // 4 if skip is None else skip
     run = _Run(pipe, n_steps, skip, chunk_size, progress, latent_filter)
     texts = [encode_prompt(pipe, prompt) for prompt in (source_prompt, target_prompt, "")]
     with run.stage("encode", 1):
