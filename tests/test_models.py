@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from course import adapters, models
+from course.clips import Scene, render
 from course.diffusion import NoiseSchedule
 from course.finetune import finetune
 
