@@ -57,7 +57,7 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--skip", type=int, help="noisiest steps to leave out (default: 1/4)")
     parser.add_argument("--refine", type=int, default=0, help="fixed-point rounds of inversion")
-    parser.add_argument("--finetune", type=int, default=100, help="steps of fine-tuning; 0: none")
+    parser.add_argument("--finetune", type=int, default=60, help="steps of fine-tuning; 0: none")
     parser.add_argument("--filter-sigma", type=float, help="bilateral filter on x_t (Eq. 9)")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")

@@ -111,7 +111,7 @@ def edit(
     skip: int | None = None,
     refine: int = 0,
     latent_filter: Callable[[Tensor], Tensor] | None = None,
-    finetune_steps: int = 100,
+    finetune_steps: int = 60,
     n_shared: int = 0,
     n_frame: int = 0,
     chunk_size: int = 8,
