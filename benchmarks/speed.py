@@ -200,9 +200,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--finetune", type=int, default=60, help="0 leaves the fine-tuned edit out"
-    )
+    parser.add_argument("--finetune", type=int, default=60, help="0 leaves the fine-tuned edit out")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--only", choices=VARIANTS, help="run one variant, print its peak memory")
     options = parser.parse_args()

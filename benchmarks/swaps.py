@@ -1,0 +1,77 @@
+"""``python -m benchmarks.swaps``: the quick look at ``benchmarks.edit``, without its baselines.
+
+The same held-out scenes and the same judge; four of the eight frames of each scene, all in one
+batch, inverted and sampled by the functions that ``course.editing.edit`` calls. Frames pass through
+the model independently, so the figures are those of the whole clips up to the choice of frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from torch import Tensor
+
+from benchmarks.edit import Swap, draw_swaps
+from benchmarks.edit_figures import KINDS
+from benchmarks.judge import judge
+from course import models
+from course.clips import render
+from course.diffusion import NoiseSchedule, invert, sample
+from course.metrics import background_psnr
+
+FRAMES = [0, 2, 5, 7]
+
+
+def edited(pipe, frames: Tensor, swaps: list[Swap], options: argparse.Namespace) -> Tensor:
+    """Return the edited frames (N, 3, H, W): one source and one target prompt a frame."""
+    schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
+    source = models.encode_prompt(pipe, [swap.scene.caption for swap in swaps])
+    target = models.encode_prompt(pipe, [swap.target.caption for swap in swaps])
+    latents = models.encode_frames(pipe, frames)
+    with torch.inference_mode():
+        predict = models.noise_predictor(pipe, source)
+        for step in invert(predict, latents, schedule, options.steps, skip=options.skip):
+            latents = step.latents
+        predict = models.noise_predictor(pipe, target, guidance=options.guidance)
+        for step in sample(predict, latents, schedule, options.steps, skip=options.skip):
+            latents = step.latents
+    return models.decode_latents(pipe, latents)
+
+
+def row(kind: str, swaps: list[Swap], images: Tensor, frames: Tensor, masks: Tensor) -> str:
+    """Return one line of the table: how often each attribute is the target's, and the PSNR."""
+    chosen = [index for index, swap in enumerate(swaps) if swap.kind == kind]
+    seen = judge(images[chosen])
+    cells = []
+    for attribute in KINDS:
+        wanted = [getattr(swaps[index].target, attribute) for index in chosen]
+        hits = sum(a == b for a, b in zip(getattr(seen, attribute + "s"), wanted))
+        cells.append(f"{100 * hits / len(chosen):.1f} %")
+    values = [background_psnr(images[i : i + 1], frames[i : i + 1], masks[i]) for i in chosen]
+    cells.append("-" if kind == "background" else f"{torch.stack(values).mean():.1f} dB")
+    return f"| {kind} | {len(chosen)} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Print how many frames show what was asked, for each kind of swap."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.swaps", description=__doc__)
+    parser.add_argument("--scenes", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--skip", type=int, default=6)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    options = parser.parse_args()
+    swaps = draw_swaps(options.scenes)
+    sources = [render(swap.scene) for swap in swaps]
+    targets = [render(swap.target) for swap in swaps]
+    frames = torch.cat([clip.frames[FRAMES] for clip in sources])
+    masks = torch.cat([torch.maximum(a.mask, b.mask)[FRAMES] for a, b in zip(sources, targets)])
+    swaps = [swap for swap in swaps for _ in FRAMES]
+    images = edited(models.load(), frames, swaps, options)
+    print("| swap | frames | " + " | ".join(f"{k} right" for k in KINDS) + " | background PSNR |")
+    print("|---|---:|" + "---:|" * (len(KINDS) + 1))
+    print("\n".join(row(kind, swaps, images, frames, masks[:, None]) for kind in KINDS))
+
+
+if __name__ == "__main__":
+    main()
