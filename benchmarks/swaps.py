@@ -1,8 +1,8 @@
 """``python -m benchmarks.swaps``: the quick look at ``benchmarks.edit``, without its baselines.
 
 The same held-out scenes and the same judge; four of the eight frames of each scene, all in one
-batch, inverted and sampled by the functions that ``course.editing.edit`` calls. Frames pass through
-the model independently, so the figures are those of the whole clips up to the choice of frames.
+batch, through the stages of ``course.editing.edit``. Frames pass through the model independently,
+so the figures are those of the whole clips up to the choice of frames.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.edit_figures import KINDS
 from benchmarks.judge import judge
 from course import models
 from course.clips import render
-from course.diffusion import NoiseSchedule, invert, sample
+from course.editing.stages import Run, Texts
 from course.metrics import background_psnr
 
 FRAMES = [0, 2, 5, 7]
@@ -25,17 +25,14 @@ FRAMES = [0, 2, 5, 7]
 
 def edited(pipe, frames: Tensor, swaps: list[Swap], options: argparse.Namespace) -> Tensor:
     """Return the edited frames (N, 3, H, W): one source and one target prompt a frame."""
-    schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
-    source = models.encode_prompt(pipe, [swap.scene.caption for swap in swaps])
-    target = models.encode_prompt(pipe, [swap.target.caption for swap in swaps])
+    # One chunk: the text has a row for each frame.
+    run = Run(pipe, options.steps, options.skip, len(frames), True, None)
+    prompts = [swap.scene.caption for swap in swaps], [swap.target.caption for swap in swaps], ""
+    texts = Texts(*(models.encode_prompt(pipe, prompt) for prompt in prompts))
     latents = models.encode_frames(pipe, frames)
     with torch.inference_mode():
-        predict = models.noise_predictor(pipe, source)
-        for step in invert(predict, latents, schedule, options.steps, skip=options.skip):
-            latents = step.latents
-        predict = models.noise_predictor(pipe, target, guidance=options.guidance)
-        for step in sample(predict, latents, schedule, options.steps, skip=options.skip):
-            latents = step.latents
+        inverted = run.invert("invert", latents, texts, refine=0, threshold=options.mask or None)
+        latents = run.sample("edit", inverted, texts.target, texts.empty, options.guidance)
     return models.decode_latents(pipe, latents)
 
 
@@ -60,6 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--skip", type=int, default=6)
     parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--mask", type=float, default=0.15, help="threshold; 0: no mask")
     options = parser.parse_args()
     swaps = draw_swaps(options.scenes)
     sources = [render(swap.scene) for swap in swaps]

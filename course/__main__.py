@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return 0, or 2 with one clear line on standard error."""
+    """Run one command; return 0, or 2 with one clear line on standard error.
+
+    `build` returns 1 where `--check` found files out of date, and gives each fault its line.
+    """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status = options.run(options)
     except KeyboardInterrupt:
         print("stopped; no half-written file is left", file=sys.stderr)
         return 2
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         print(f"course {options.command}: {' '.join(text.split())}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
     build = commands.add_parser("build", help="make the notebooks from lessons/")
     build.add_argument("--check", action="store_true", help="only say what is out of date")
+    build.add_argument(
+        "--measure",
+        nargs="*",
+        metavar="NAME",
+        help="run these lessons (02 is enough; default: all) and note what they take",
+    )
     build.set_defaults(run=_build)
     return parser
 
@@ -59,6 +68,7 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refine", type=int, default=0, help="fixed-point rounds of inversion")
     parser.add_argument("--finetune", type=int, default=60, help="steps of fine-tuning; 0: none")
     parser.add_argument("--filter-sigma", type=float, help="bilateral filter on x_t (Eq. 9)")
+    parser.add_argument("--mask", type=float, default=0.15, help="threshold of it; 0: no mask")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--seed", type=int, default=0)
@@ -92,7 +102,9 @@ def _edit(options: argparse.Namespace) -> None:
         skip=options.skip,
         refine=options.refine,
         latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
+        mask_threshold=options.mask if options.mask > 0 else None,
         finetune_steps=options.finetune,
+        reconstruct=not options.no_baselines,
         baselines=not options.no_baselines,
         progress=not options.quiet,
         generator=torch.Generator().manual_seed(options.seed),
@@ -156,14 +168,27 @@ def _doctor(options: argparse.Namespace) -> None:
         raise OSError("the set-up has the problems above")
 
 
-def _build(options: argparse.Namespace) -> None:
-    from course.lessons import build
+def _build(options: argparse.Namespace) -> int:
+    from course.lessons import build, measure
 
-    changed = build(check=options.check)
+    if options.check and options.measure is not None:
+        raise ValueError("--check writes nothing and --measure does; choose one")
+    try:
+        if options.measure is not None:
+            for slug, result in measure(options.measure):
+                seconds, memory = result["seconds"], result["memory_mib"]
+                print(f"{slug}: {seconds} seconds, {memory} MiB", flush=True)
+            return 0
+        changed = build(check=options.check)
+    except ValueError as error:  # one line for each fault
+        print(error, file=sys.stderr)
+        return 2
     if options.check and changed:
-        names = ", ".join(str(path) for path in changed)
-        raise ValueError(f"out of date: {names}. Run: python -m course build")
+        print("out of date (run: python -m course build):")
+        print("\n".join(map(str, changed)))
+        return 1
     print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from course import models
 from course.adapters import add_lora, has_adapter, remove_lora, save_adapter
 from course.clips import Clip, Scene, read_clip, render
 from course.editing import Edit, edit
+from course.editing.stages import difference_mask
 from course.metrics import psnr
 
 SOURCE = "a red circle moving right on a blue background"
@@ -85,6 +86,39 @@ def test_refinement_reconstructs_better(pipe, clip):
 def test_skipping_noisy_steps_stays_nearer_to_the_source(pipe, clip):
     plain, skipped = (quick(clip, pipe, skip=k).metrics["edit"] for k in (0, 3))
     assert skipped["source_psnr"] > plain["source_psnr"]
+
+
+def test_outside_the_mask_the_latents_are_the_source_s_own(pipe, clip):
+    masked, free = (quick(clip, pipe, mask_threshold=value) for value in (0.15, None))
+    outside = torch.nn.functional.interpolate(masked.mask, scale_factor=4).eq(0).float()
+    assert 0.1 < outside.mean() < 0.99 and free.mask is None
+    errors = [psnr(each.clip.frames, clip.frames, outside) for each in (masked, free)]
+    assert errors[0] > errors[1]
+
+
+def test_prompts_that_agree_change_nothing(pipe, clip):
+    same = quick(clip, pipe, target=SOURCE, mask_threshold=0.0)
+    assert same.mask.sum() == 0
+    latents = models.encode_frames(pipe, clip.frames)
+    assert torch.equal(same.clip.frames, models.decode_latents(pipe, latents))
+
+
+def test_a_mask_marks_the_cells_of_large_difference():
+    differences = torch.tensor([[1.0, 0.1], [0.2, 0.05]]).expand(2, 3, 2, 2)
+    expected = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).expand(2, 1, 2, 2)
+    assert torch.equal(difference_mask(differences, 0.15), expected)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0])
+def test_a_mask_wants_a_share(pipe, clip, threshold):
+    with pytest.raises(ValueError, match="mask_threshold"):
+        quick(clip, pipe, mask_threshold=threshold)
+
+
+def test_the_reconstruction_can_be_left_out(pipe, clip, tmp_path):
+    lean = quick(clip, pipe, reconstruct=False, n_steps=2)
+    assert lean.reconstruction is None and set(lean.metrics) == {"source", "edit"}
+    assert "reconstruction" not in lean.save(tmp_path / "out.mp4") and lean.sheet()
 
 
 def test_a_filter_sees_every_step(pipe, clip):

@@ -28,21 +28,24 @@ class Edit:
     """An edited clip, what led to it, and its figures beside their baselines.
 
     ``clip`` is the edit and ``source`` what came in; ``inverted`` (T, C, h, w) are the noisy
-    latents that DDIM inversion found; ``reconstruction`` is sampled from them with the source
-    prompt. ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where something
-    is not known, such as flow of real footage), ``similarities[row]`` the adjacent similarities
-    (T-1,) of its latents, ``seconds`` the time of each stage, ``training`` the fine-tuning.
+    latents that DDIM inversion found, ``mask`` (T, 1, h, w) is 1 where the edit could change them
+    (None: everywhere); ``reconstruction`` is sampled from them with the source prompt (None: not
+    asked for). ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where
+    something is not known, such as flow of real footage), ``similarities[row]`` the adjacent
+    similarities (T-1,) of its latents, ``seconds`` the time of each stage, ``training`` the
+    fine-tuning.
     """
 
     clip: Clip
     source: Clip
     inverted: Tensor
-    reconstruction: Clip
+    reconstruction: Clip | None
     baselines: dict[str, Clip]
     metrics: dict[str, dict[str, float | None]]
     similarities: dict[str, Tensor]
     seconds: dict[str, float]
     training: list[FinetuneStep] = field(default_factory=list)
+    mask: Tensor | None = None
 
     def table(self) -> str:
         """Return the metrics as a Markdown table, a dash where a figure is not known."""
@@ -57,24 +60,27 @@ class Edit:
         """Return a contact sheet (PIL image): source, reconstruction, edit and the baselines."""
         rows = {"source": self.source, "reconstruction": self.reconstruction, "edit": self.clip}
         rows |= {name: clip for name, clip in self.baselines.items() if name != "frozen clip"}
+        rows = {name: clip for name, clip in rows.items() if clip is not None}
         return contact_sheet(list(rows.values()), labels=list(rows))
 
     def save(self, path: str | Path) -> dict[str, Path]:
         """Write the edit to ``path`` (.mp4) and what belongs to it beside it; return the files.
 
-        Beside ``out.mp4`` come ``out_reconstruction.mp4``, ``out_sheet.png``, ``out_metrics.json``
-        and ``out_metrics.md``. Each file is written under a temporary name first.
+        Beside ``out.mp4`` come ``out_sheet.png``, ``out_metrics.json``, ``out_metrics.md`` and,
+        where there is one, ``out_reconstruction.mp4``. Each file is written under a temporary
+        name first.
         """
         path = Path(path)
         files = {
             "clip": path,
-            "reconstruction": path.with_name(f"{path.stem}_reconstruction.mp4"),
             "sheet": path.with_name(f"{path.stem}_sheet.png"),
             "json": path.with_name(f"{path.stem}_metrics.json"),
             "table": path.with_name(f"{path.stem}_metrics.md"),
         }
         write_clip(self.clip, files["clip"])
-        write_clip(self.reconstruction, files["reconstruction"])
+        if self.reconstruction is not None:
+            files["reconstruction"] = path.with_name(f"{path.stem}_reconstruction.mp4")
+            write_clip(self.reconstruction, files["reconstruction"])
         write_image(self.sheet(), files["sheet"])
         figures = {"metrics": self.metrics, "seconds": self.seconds}
         _write_text(json.dumps(figures, indent=2) + "\n", files["json"])
