@@ -35,10 +35,10 @@ from benchmarks.edit_figures import (
 )
 from benchmarks.judge import judge
 from course.clips import Clip, contact_sheet, write_image
+from course.clips.captions import HELD_OUT_SEED
 from course.clips.grammar import BACKGROUNDS, COLOURS, SHAPES
 from course.clips.scenes import Scene, render
 from course.metrics import background_psnr, warping_error
-from training.data import HELD_OUT_SEED
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -180,9 +180,9 @@ def report(
     }  # fmt: skip
 
 
-def sheet(swaps: Sequence[Swap], shown: Sequence[dict[str, Clip]], failed: Sequence[int]):
+def sheet(swaps: Sequence[Swap], shown: dict[int, dict[str, Clip]], failed: Sequence[int]):
     """Return a picture of up to 24 scenes, source above edit; those that failed come first."""
-    order = sorted(range(len(swaps)), key=lambda index: index not in failed)[:_ON_SHEET]
+    order = sorted(shown, key=lambda index: index not in failed)[:_ON_SHEET]
     clips, labels = [], []
     for index in order:
         swap = swaps[index]
@@ -196,21 +196,43 @@ def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict
     """Edit every scene under every setting; return one report a setting, write the sheet."""
     settings = list(map(Setting._make, product(options.skip, options.guidance, options.refine)))
     swaps = draw_swaps(options.scenes, tuple(options.shapes))
-    measured, shown = [], []
+    measured, shown = _finished(options), []
     for index, swap in enumerate(tqdm(swaps, desc="scenes")):
+        if index < len(measured):
+            continue
         figures, clips = measure_swap(
             pipe, swap, index, settings, n_steps=options.steps, finetune=options.finetune
         )
         measured.append(figures)
-        shown.append(clips)
+        shown.append((index, clips))
+        if options.log:
+            with options.log.open("a") as log:
+                log.write(json.dumps(figures) + "\n")
     reports = [
         report(setting, options.finetune, swaps, [figures[i] for figures in measured])
         for i, setting in enumerate(settings)
     ]
-    if options.sheet:
+    if options.sheet and shown:
         failed = [failure["scene"] for failure in reports[0]["failures"]]
-        write_image(sheet(swaps, shown, failed), options.sheet)
+        write_image(sheet(swaps, dict(shown), failed), options.sheet)
     return reports
+
+
+def _finished(options: argparse.Namespace) -> list[list[dict]]:
+    """Return the figures of the scenes that an interrupted run has logged, none without a log.
+
+    The first line of a log says what was asked; a log of something else is refused.
+    """
+    if options.log is None:
+        return []
+    names = ("model", "steps", "skip", "guidance", "refine", "finetune", "shapes")
+    asked = json.dumps({name: getattr(options, name) for name in names})
+    if not options.log.exists():
+        options.log.write_text(asked + "\n")
+    first, *lines = options.log.read_text().splitlines()
+    if first != asked:
+        raise ValueError(f"{options.log} logs {first}, not {asked}; give another --log")
+    return [json.loads(line) for line in lines][: options.scenes]
 
 
 def _list_of(kind: type) -> Callable[[str], list]:
@@ -234,6 +256,7 @@ def main() -> None:
     parser.add_argument("--refine", type=_list_of(int), default=[0], help="such as 0,1")
     parser.add_argument("--finetune", type=int, default=0, help="steps of an adapter on each clip")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--log", type=Path, help="keep each scene here, and go on from it")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--sheet", type=Path, help="write a picture of 24 scenes, failures first")
     options = parser.parse_args()

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from course.clips import grammar, scenes
+from course.clips.captions import HELD_OUT_SEED
 from course.clips.grammar import BACKGROUNDS, COLOURS, SHAPES
 from course.clips.scenes import Scene, render
-from training.data import HELD_OUT_SEED
 
 NONE = "none"
 """The verdict on the shape and the colour of an object that is not there."""

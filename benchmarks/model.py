@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from benchmarks.judge import Verdicts, judge
 from course.clips import write_image
+from course.clips.captions import HELD_OUT_SEED, random_caption
 from course.clips.grammar import SHAPES
 from course.clips.scenes import Scene, render
-from training.data import HELD_OUT_SEED, caption
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "course" / "embedded"
 ATTRIBUTES = ("shape", "colour", "background")
@@ -60,7 +60,7 @@ def draw_prompts(n_prompts: int, shapes: tuple[str, ...] = SHAPES) -> list[Promp
         generator = torch.Generator().manual_seed(seed)
         scene, seed = Scene.random(generator), seed + 1
         if scene.shape in shapes:
-            text = caption(scene, generator)
+            text = random_caption(scene, generator)
             prompts.append(Prompt(text, scene.shape, scene.colour, scene.background))
     return prompts
 

@@ -26,6 +26,7 @@ from benchmarks.speed_variants import (
     bare_edit,
     diffusers_edit,
     noise_reading,
+    same_work,
     twin,
     variant,
     whole_edit,
@@ -48,13 +49,13 @@ def differences(
     other, given = twin(pipe), (n_frames, n_steps, guidance)
     batch = diffusers_edit(other, *given, batch_size=n_frames)
     one_by_one = diffusers_edit(other, *given, batch_size=1)
-    whole, bare = whole_edit(pipe, *given), bare_edit(pipe, *given)
+    whole, bare = same_work(pipe, *given), bare_edit(pipe, *given)
     at_source = bare_edit(pipe, *given, velocity_level="source")
     with noise_reading(other) as options:
         noise = diffusers_edit(other, *given, batch_size=n_frames, **options)
     pairs = {
         "diffusers frame by frame, diffusers in one batch": (one_by_one, batch),
-        "edit(), its functions without reconstruction": (whole, bare),
+        "edit(), its functions called one by one": (whole, bare),
         "edit(), diffusers with a UNet that answers with noise": (whole, noise),
         "our chains with velocities read as diffusers does, plain diffusers": (at_source, batch),
     }
@@ -120,7 +121,7 @@ def measure(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> dict:
     bar.close()
     finetuned = time_default(pipe, options) if options.finetune else None
     runs = [(name, options.frames) for name in VARIANTS]
-    runs += [("whole", 8 * options.frames), ("batch", 8 * options.frames)]
+    runs += [("edit", 8 * options.frames), ("batch", 8 * options.frames)]
     memory = [
         {"variant": name, "frames": n, **memory_of(name, n, options)}
         for name, n in tqdm(runs, desc="memory")
@@ -138,7 +139,7 @@ def time_default(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> 
     start = time.perf_counter()
     whole_edit(
         pipe, options.frames, options.steps, options.guidance,
-        finetune_steps=options.finetune, baselines=True,
+        finetune_steps=options.finetune, reconstruct=True, baselines=True,
     )  # fmt: skip
     return time.perf_counter() - start
 
@@ -151,7 +152,7 @@ def text(figures: dict) -> str:
              f"median of {len(figures['seconds']['edit'])}\n"]  # fmt: skip
     rows = [
         [what, median[name], min(figures["seconds"][name]), max(figures["seconds"][name]),
-         median[name] / median["edit"], median[name] / median["whole"]]
+         median[name] / median["edit"], median[name] / median["default"]]
         for name, what in VARIANTS.items()
     ]  # fmt: skip
     header = ["variant", "seconds", "fastest", "slowest", "x the same work", "x edit()"]
@@ -175,14 +176,15 @@ def goals(figures: dict) -> dict[str, bool]:
     n = figures["frames"]
     met = {
         f"outputs agree to {TOLERANCE:g}": max(figures["differences"].values()) <= TOLERANCE,
-        f"edit() under {SECONDS} s": median["whole"] < SECONDS,
+        f"edit() under {SECONDS} s": median["default"] < SECONDS,
+        "edit() 3 times faster than (a)": median["frames"] >= 3 * median["default"],
         "same work 3 times faster than (a)": median["frames"] >= 3 * median["edit"],
         "same work not slower than (b)": median["batch"] >= median["edit"],
         "same work 1.5 times faster than (b)": median["batch"] >= 1.5 * median["edit"],
-        f"edit() under {MIB} MiB": peak["whole", n] < MIB,
+        f"edit() under {MIB} MiB": peak["edit", n] < MIB,
         # The clips themselves are held whole: a few MiB; a frame in flight takes far more.
         f"peak of {8 * n} frames within 10 % of that of {n}":
-            peak["whole", 8 * n] <= 1.1 * peak["whole", n],
+            peak["edit", 8 * n] <= 1.1 * peak["edit", n],
     }  # fmt: skip
     if figures["seconds_finetuned"]:
         met[f"edit() with fine-tuning under {SECONDS_FINETUNED} s"] = (
@@ -197,7 +199,7 @@ def main() -> None:
     parser.add_argument("--model", default="embedded", help="embedded or a folder")
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--finetune", type=int, default=60, help="0 leaves the fine-tuned edit out")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 VARIANTS = {
-    "whole": "course.editing.edit: encode, invert, edit, reconstruct, decode both, metrics",
-    "edit": "the same functions without the reconstruction: encode, invert, edit, decode",
+    "default": "edit(), which skips the noisiest quarter of the steps and keeps what may stay",
+    "edit": "edit() with the same work as plain diffusers: every step, no mask",
     "frames": "(a) diffusers, frame by frame: encode, invert, edit, decode",
     "batch": "(b) diffusers, all frames in one batch: encode, invert, edit, decode",
 }
@@ -32,24 +32,28 @@ _TARGET = _SOURCE.replace("red circle", "green square")
 
 
 def whole_edit(
-    pipe: StableDiffusionPipeline, n_frames: int, n_steps: int, guidance: float,
-    *, finetune_steps: int = 0, baselines: bool = False,
-) -> Tensor:  # fmt: skip
+    pipe: StableDiffusionPipeline, n_frames: int, n_steps: int, guidance: float, **options: object
+) -> Tensor:
     """Return the frames of `course.editing.edit`, by default without training and baselines."""
     from course.editing import edit
 
+    lean = {"finetune_steps": 0, "reconstruct": False, "baselines": False, "progress": False}
     return edit(
         render(_SCENE, n_frames=n_frames), _SOURCE, _TARGET, pipe=pipe, n_steps=n_steps,
-        guidance=guidance, skip=0, finetune_steps=finetune_steps, baselines=baselines,
-        progress=False,
+        guidance=guidance, **(lean | options),
     ).clip.frames  # fmt: skip
+
+
+def same_work(pipe: StableDiffusionPipeline, *given: float) -> Tensor:
+    """Return the frames of `edit` when it does what `diffusers_edit` does and no less."""
+    return whole_edit(pipe, *given, skip=0, mask_threshold=None)
 
 
 def bare_edit(
     pipe: StableDiffusionPipeline, n_frames: int, n_steps: int, guidance: float,
     *, velocity_level: str = "destination",
 ) -> Tensor:  # fmt: skip
-    """Return the edit's frames by the functions that `edit` calls, without reconstruction."""
+    """Return the edit's frames by the functions that `edit` calls, velocities read as asked."""
     from course.models import cached_text, decode_latents, encode_frames, encode_prompt
     from course.models import noise_predictor as predictor
 
@@ -151,8 +155,8 @@ def variant(
     pipe: StableDiffusionPipeline, name: str, n_frames: int, guidance: float
 ) -> Callable[[int], Tensor]:
     """Return one of ``VARIANTS`` as a function of the number of steps."""
-    if name in ("whole", "edit"):
-        ours = whole_edit if name == "whole" else bare_edit
+    if name in ("default", "edit"):
+        ours = whole_edit if name == "default" else same_work
         return lambda n_steps: ours(pipe, n_frames, n_steps, guidance)
     theirs, size = twin(pipe), 1 if name == "frames" else n_frames
     return lambda n_steps: diffusers_edit(theirs, n_frames, n_steps, guidance, batch_size=size)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from itertools import count
 
 import pytest
 
-from benchmarks.edit import PERFECT, Setting, Swap, choices, draw_swaps, report
+from benchmarks.edit import PERFECT, Setting, Swap, _finished, choices, draw_swaps, report
 from benchmarks.edit_figures import (
     COLUMNS,
     KINDS,
@@ -177,3 +178,15 @@ def test_peak_memory_grows_with_a_large_block_and_is_in_mebibytes():
     block = bytearray(200 * 2**20)
     block[::4096] = b"x" * len(block[::4096])
     assert 0 <= peak_memory() - before < 260 and peak_memory() > 200
+
+
+def test_an_interrupted_run_goes_on_from_its_log_and_no_other(tmp_path):
+    given = {"model": "embedded", "steps": 25, "skip": [6], "guidance": [3.0], "refine": [0]}
+    options = Namespace(**given, finetune=0, shapes=[], scenes=2, log=tmp_path / "log")
+    assert _finished(options) == []
+    with options.log.open("a") as log:
+        log.write('[{"edit": {}}]\n')
+    assert _finished(options) == [[{"edit": {}}]]
+    options.finetune = 60
+    with pytest.raises(ValueError, match="another --log"):
+        _finished(options)

@@ -8,26 +8,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course.clips.grammar import describe
+from course.clips.captions import random_caption
 from course.clips.scenes import Scene, render
 
 TRAINING_SEED = 20_000
-HELD_OUT_SEED = 10_000_000
-"""Seeds of scenes from here on belong to tests and benchmarks; training never draws them."""
-
-
-def caption(scene: Scene, generator: torch.Generator) -> str:
-    """Describe a scene, with the size and the motion named half of the time each.
-
-    One frame cannot show a motion; the words are there so that prompts may use them.
-    """
-    say_size, say_motion = (torch.rand(2, generator=generator) < 0.5).tolist()
-    return describe(
-        scene.shape, scene.colour, scene.background,
-        size=scene.size if say_size else "",
-        texture=scene.texture, motion=scene.motion, direction=scene.direction,
-        say_motion=say_motion,
-    )  # fmt: skip
 
 
 def frames_and_captions(n_images: int, seed: int) -> tuple[Tensor, list[str]]:
@@ -38,7 +22,7 @@ def frames_and_captions(n_images: int, seed: int) -> tuple[Tensor, list[str]]:
         generator = torch.Generator().manual_seed(seed + index)
         scene = Scene.random(generator)
         frames[index] = (render(scene, n_frames=1).frames[0] * 255).round().to(torch.uint8)
-        captions.append(caption(scene, generator))
+        captions.append(random_caption(scene, generator))
     return frames, captions
 
 
