@@ -54,8 +54,9 @@ def bare_edit(
     *, velocity_level: str = "destination",
 ) -> Tensor:  # fmt: skip
     """Return the edit's frames by the functions that `edit` calls, velocities read as asked."""
-    from course.models import cached_text, decode_latents, encode_frames, encode_prompt
+    from course.models import decode_latents, encode_frames, encode_prompt
     from course.models import noise_predictor as predictor
+    from course.text_cache import cached_text
 
     schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
     frames = render(_SCENE, n_frames=n_frames).frames

@@ -12,6 +12,7 @@ from course import adapters, models
 from course.clips import Scene, render
 from course.diffusion import NoiseSchedule
 from course.finetune import finetune
+from course.text_cache import cached_text
 
 PROMPT = "a red circle"
 
@@ -312,7 +313,7 @@ def test_cached_text_changes_nothing(pipe, text, latents, guidance):
     predict = models.noise_predictor(pipe, text, guidance=guidance)
     with torch.no_grad():
         expected = [predict(latents, t) for t in (700, 300)]
-        with models.cached_text(pipe.unet):
+        with cached_text(pipe.unet):
             results = [predict(latents, t) for t in (700, 300)]
     assert all(map(torch.equal, results, expected))
 
@@ -329,7 +330,7 @@ def test_cached_text_computes_once_and_restores_the_layers(pipe, text, latents, 
         )[1],
     )
     predict = models.noise_predictor(pipe, text, guidance=2.0)
-    with torch.inference_mode(), models.cached_text(pipe.unet), models.cached_text(pipe.unet):
+    with torch.inference_mode(), cached_text(pipe.unet), cached_text(pipe.unet):
         for t in (700, 500, 300):
             predict(latents, t)
     assert len(calls) == 1 and "forward" not in vars(layer)
@@ -338,7 +339,7 @@ def test_cached_text_computes_once_and_restores_the_layers(pipe, text, latents, 
 def test_cached_text_sees_text_that_changes_in_place(pipe, latents):
     text = models.encode_prompt(pipe, PROMPT).clone().expand(3, -1, -1).contiguous()
     times = torch.tensor(500)
-    with torch.no_grad(), models.cached_text(pipe.unet):
+    with torch.no_grad(), cached_text(pipe.unet):
         pipe.unet(latents, times, text)
         text.mul_(2)
         result = pipe.unet(latents, times, text).sample
@@ -350,7 +351,7 @@ def test_cached_text_sees_an_adapter_that_is_trained_or_switched_off(latents):
     pipe = models.load(device="cpu")
     predict = models.noise_predictor(pipe, models.encode_prompt(pipe, PROMPT))
     parameters = adapters.add_lora(pipe.unet)
-    with torch.no_grad(), models.cached_text(pipe.unet):
+    with torch.no_grad(), cached_text(pipe.unet):
         before = predict(latents, 500)
         for parameter in parameters:
             parameter.add_(0.1)

@@ -60,7 +60,8 @@ def train(
         schedule.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        recent = 0.98 * recent + 0.02 * float(loss) if step > first else float(loss)
+        value = loss.item()
+        recent = 0.98 * recent + 0.02 * value if step > first else value
         if step % 20 == 0:
             bar.set_postfix(loss=f"{recent:.5f}")
         if (step + 1) % save_every == 0:

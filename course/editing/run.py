@@ -14,8 +14,9 @@ from torch import Tensor
 from course.adapters import adapter_disabled, has_adapter, load_adapter, remove_lora
 from course.clips import Clip
 from course.finetune import FinetuneStep, finetune
-from course.models import cached_text, decode_latents, encode_frames, encode_prompt
+from course.models import decode_latents, encode_frames, encode_prompt
 from course.temporal import adjacent_similarities
+from course.text_cache import cached_text
 from course.tokens import PromptTokens
 
 from .measure import figures

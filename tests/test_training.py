@@ -1,0 +1,79 @@
+"""The training scripts in miniature: they resume exactly, and what they write loads and samples."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from torch import nn
+
+from course import models
+from training import __main__ as command
+from training import autoencoder
+from training.data import frames_and_captions
+from training.denoiser import draw_timesteps
+from training.loop import cosine, train
+
+
+def small_run(folder, n_steps, *, save_every=2) -> torch.Tensor:
+    """Fit four numbers, with noise that belongs to the step; return them."""
+    torch.manual_seed(0)
+
+    def loss_of(model, generator):
+        return (model(torch.randn(8, 4, generator=generator)) - 1).square().mean()
+
+    model = train(
+        nn.Linear(4, 1), loss_of, folder,
+        n_steps=n_steps, learning_rate=1e-2, warm_up=1, save_every=save_every,
+    )  # fmt: skip
+    return model.weight.detach().clone()
+
+
+def test_an_interrupted_run_ends_where_a_whole_one_does(tmp_path, monkeypatch):
+    whole = small_run(tmp_path / "whole", 5)
+    with monkeypatch.context() as context:
+        # Fails in the fourth step, after the checkpoint of the second.
+        context.setattr(
+            "training.loop.cosine", lambda s, n, w: 1 / 0 if s == 4 else cosine(s, n, w)
+        )
+        with pytest.raises(ZeroDivisionError):
+            small_run(tmp_path / "parts", 5)
+    assert torch.equal(small_run(tmp_path / "parts", 5), whole)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_hundredth():
+    rates = [cosine(step, 100, 10) for step in range(101)]
+    assert rates[0] == 0.1 and max(rates) == rates[10] == 1
+    assert rates[100] == pytest.approx(0.01) and rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_the_data_are_those_of_their_seed():
+    (first, captions), (again, _) = (frames_and_captions(3, seed=5) for _ in range(2))
+    assert torch.equal(first, again) and first.dtype == torch.uint8
+    assert not torch.equal(first, frames_and_captions(3, seed=6)[0]) and len(set(captions)) > 1
+
+
+def test_timesteps_stay_within_the_schedule_and_favour_the_middle():
+    drawn = draw_timesteps(4000, torch.Generator().manual_seed(0))
+    assert drawn.min() >= 0 and drawn.max() <= 999
+    assert ((drawn > 300) & (drawn < 900)).float().mean() > 0.6
+
+
+def test_residual_branches_start_at_zero():
+    blocks = [m for m in autoencoder.build().modules() if isinstance(m, ResnetBlock2D)]
+    assert blocks and all(block.conv2.weight.abs().max() == 0 for block in blocks)
+
+
+def test_the_command_makes_a_model_that_loads_and_denoises(tmp_path, monkeypatch):
+    counts = {"images": 12, "autoencoder-steps": 2, "autoencoder-batch": 2, "steps": 2, "batch": 2}
+    arguments = [part for name, n in counts.items() for part in (f"--{name}", str(n))]
+    folders = ["--folder", str(tmp_path), "--output", str(tmp_path / "model")]
+    monkeypatch.setattr(sys, "argv", ["training", *folders, *arguments])
+    command.main()
+    pipe = models.load(tmp_path / "model", device="cpu")
+    text = models.encode_prompt(pipe, "a red circle on a blue background")
+    with torch.no_grad():
+        noise = models.noise_predictor(pipe, text)(torch.zeros(1, 4, 16, 16), 500)
+    assert noise.isfinite().all()
