@@ -7,20 +7,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.judge import (
-    HELD_OUT_SEED,
+from benchmarks.judge import judge
+from benchmarks.judge_pixels import (
     NONE,
     background_colours,
-    blur,
-    build_classifier,
     find_object,
     fit_background,
-    fit_classifier,
-    judge,
     object_colours,
     outline,
-    renders,
 )
+from benchmarks.judge_shape import blur, build_classifier, fit_classifier, renders
+from course.clips.captions import HELD_OUT_SEED
 from course.clips.grammar import BACKGROUNDS, COLOURS, SHAPES, TEXTURES
 from course.clips.scenes import Scene, render
 
