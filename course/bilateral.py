@@ -2,27 +2,24 @@
 
 Images have shape (N, C, H, W). The window is square, borders are reflected without repeating the
 edge, and each channel is filtered by itself: the intensity distance is that of Eq. 11, a scalar.
-The filter visits one tap of the window after another, forwards and backwards, so memory is a few
-copies of the image whatever the window. Half precision is computed in float32 and comes back in
-its own type. Pixels that are NaN or infinite spread over their windows: checking for them would
-make the host wait for the device, so that is left to callers.
+Memory is a few copies of the image whatever the window, with a gradient, too
+(`course.bilateral_kernel`). Half precision is computed in float32 and comes back in its own type.
+
+Pixels that are NaN or infinite raise an error on the CPU. On other devices a look at them would
+make the host wait, so there they are not looked for, and spread over the windows around them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-# Steps of the Sinkhorn iteration that reach the precision of the type, with room to spare: each
-# shrinks the residual to about 0.4, on checkerboards and box windows, the hardest images, too.
-_SINKHORN_STEPS = {torch.float32: 20, torch.float64: 42}
+from course.bilateral_kernel import guide_scale, reflect, taps, weighted_differences
+from course.sinkhorn import balance, fold_weights
 
 
 def bilateral_filter(
@@ -48,20 +45,26 @@ def bilateral_filter(
     respect to the guide is available.
 
     Raises ValueError for an even window, one that the image is too small to reflect, a sigma that
-    is not positive, an unknown normalization or a wrong shape; TypeError for other than real
-    floating-point tensors or plain numbers. Source: Eq. 9 to 11 and 34; Lemma 4.7, repaired.
+    is not positive, an unknown normalization, a wrong shape or, on the CPU, NaN or infinity;
+    TypeError for other than real floating-point tensors or plain numbers.
+    Source: Eq. 9 to 11 and 34; Lemma 4.7, repaired.
     """
-    guide = x if guide is None else guide
     _check_arguments(x, guide, kernel_size, sigma_spatial, sigma_intensity, normalization)
-    values, wide_guide = _widen(x), _widen(guide).to(_widen(x).dtype)
-    reflected = _reflect(wide_guide, kernel_size)
-    multiply = partial(_multiply, reflected, kernel_size, sigma_spatial, sigma_intensity)
+    values, weights_of = _widen(x), _widen(x if guide is None else guide)
+    scale = guide_scale(sigma_intensity, values.dtype)
+    if normalization == "row" and guide is None and scale > 0:
+        scaled = reflect(values * scale, kernel_size)
+        sums, totals = weighted_differences(scaled, None, kernel_size, sigma_spatial)
+        return (values + sums / (totals + 1) / scale).to(x.dtype)
+    spread = reflect(weights_of.to(values.dtype) * scale, kernel_size)
     if normalization == "row":
-        both = multiply(torch.stack([values, torch.ones_like(values)]))
-        return (both[0] / both[1]).to(x.dtype)
-    fold = _fold_weights(x.shape[-2], x.shape[-1], values)
-    scale = _balance(lambda image: fold * multiply(image[None])[0], wide_guide)
-    return (scale * fold * multiply((scale * values)[None])[0]).to(x.dtype)
+        reflected = reflect(values, kernel_size)
+        sums, totals = weighted_differences(reflected, spread, kernel_size, sigma_spatial)
+        return (values + sums / (totals + 1)).to(x.dtype)
+    multiply = partial(_multiply, spread, kernel_size, sigma_spatial)
+    fold = fold_weights(x.shape[-2], x.shape[-1], values)
+    factor = balance(lambda image: fold * multiply(image), values)
+    return (factor * fold * multiply(factor * values)).to(x.dtype)
 
 
 def bilateral_weights(
@@ -80,15 +83,15 @@ def bilateral_weights(
     too. Memory grows with (HW)^2: 67 MB a channel for 64 x 64 in float32.
     Raises as `bilateral_filter`. Source: w(x, y) in Eq. 36.
     """
-    guide = x if guide is None else guide
     _check_arguments(x, guide, kernel_size, sigma_spatial, sigma_intensity, normalization)
-    wide_guide = _widen(guide).to(_widen(x).dtype)
-    kernel = _dense_kernel(wide_guide, kernel_size, sigma_spatial, sigma_intensity)
+    spread = _widen(x if guide is None else guide).to(_widen(x).dtype)
+    spread = spread * guide_scale(sigma_intensity, spread.dtype)
+    kernel = _dense_kernel(spread, kernel_size, sigma_spatial)
     if normalization == "row":
         return kernel / kernel.sum(dim=-1, keepdim=True)
-    kernel = _fold_weights(x.shape[-2], x.shape[-1], kernel).reshape(-1, 1) * kernel
-    scale = _balance(lambda vector: kernel @ vector, kernel[..., :1])
-    return scale * kernel * scale.mT
+    kernel = fold_weights(x.shape[-2], x.shape[-1], kernel).reshape(-1, 1) * kernel
+    factor = balance(lambda vector: kernel @ vector, kernel[..., :1])
+    return factor * kernel * factor.mT
 
 
 def displacement_bound(kernel_size: int, sigma_spatial: float, sigma_intensity: float) -> float:
@@ -119,7 +122,7 @@ def lipschitz_bound(kernel_size: int, sigma_spatial: float) -> float:
 
 
 def _weight_around_centre(kernel_size: int, sigma_spatial: float) -> float:
-    return math.fsum(math.exp(log) for dy, dx, log in _taps(kernel_size, sigma_spatial) if dy or dx)
+    return math.fsum(2.0**log for _, _, log in taps(kernel_size, sigma_spatial))
 
 
 def _lambert_w(z: float) -> float:
@@ -131,96 +134,23 @@ def _lambert_w(z: float) -> float:
     return w
 
 
-def _taps(kernel_size: int, sigma_spatial: float) -> Iterator[tuple[int, int, float]]:
-    """Yield each offset of the window with the logarithm of its spatial weight (Eq. 10)."""
-    radius = kernel_size // 2
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            yield dy, dx, -0.5 * ((dy / sigma_spatial) ** 2 + (dx / sigma_spatial) ** 2)
+def _multiply(spread: Tensor, window: int, sigma_spatial: float, image: Tensor) -> Tensor:
+    """Multiply an image (N, C, H, W) with the kernel matrix, which is not normalized."""
+    reflected = reflect(image, window)
+    sums, totals = weighted_differences(reflected, spread, window, sigma_spatial)
+    return sums + image * (totals + 1)
 
 
-def _reflect(image: Tensor, kernel_size: int) -> Tensor:
-    return pad(image, (kernel_size // 2,) * 4, mode="reflect")
-
-
-class _WeightedSum(torch.autograd.Function):
-    """Sum over taps of weight times neighbour, unnormalized; weights are never kept.
-
-    Autograd would keep every tap's weights, a window's worth of images; the backward pass here
-    computes them once more instead. It is built from differentiable operations, so second
-    derivatives work, at the memory that autograd then needs.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(
-        values: Tensor, guide: Tensor, window: int, spatial: float, intensity: float
-    ) -> Tensor:
-        """Take padded values (V, N, C, H+2r, W+2r), guide (N, C, ...); return (V, N, C, H, W)."""
-        total: Tensor | float = 0.0
-        for dy, dx, log_weight in _taps(window, spatial):
-            weight, _ = _tap_weight(guide, dy, dx, window, log_weight, intensity)
-            total = total + weight * _shifted(values, dy, dx, window)
-        return total
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        values, guide, *ctx.kernel = inputs
-        ctx.save_for_backward(values, guide)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        values, guide = ctx.saved_tensors
-        window, spatial, intensity = ctx.kernel
-        # Through `upstream`, so that under vmap both buffers are batched as it is.
-        to_values = upstream.new_zeros(values.shape) if ctx.needs_input_grad[0] else None
-        to_guide = upstream.new_zeros(guide.shape) if ctx.needs_input_grad[1] else None
-        for dy, dx, log_weight in _taps(window, spatial):
-            weight, distance = _tap_weight(guide, dy, dx, window, log_weight, intensity)
-            if to_values is not None:
-                _shifted(to_values, dy, dx, window).add_(weight * upstream)
-            if to_guide is not None and (dy or dx):
-                to_weight = (upstream * _shifted(values, dy, dx, window)).sum(dim=0)
-                pull = to_weight * weight * distance / intensity
-                _shifted(to_guide, dy, dx, window).sub_(pull)
-                _shifted(to_guide, 0, 0, window).add_(pull)
-        return to_values, to_guide, None, None, None
-
-
-def _shifted(padded: Tensor, dy: int, dx: int, window: int) -> Tensor:
-    top, left = window // 2 + dy, window // 2 + dx
-    height, width = padded.shape[-2] - window + 1, padded.shape[-1] - window + 1
-    return padded[..., top : top + height, left : left + width]
-
-
-def _tap_weight(
-    guide: Tensor, dy: int, dx: int, window: int, log_weight: float, intensity: float
-) -> tuple[Tensor, Tensor]:
-    """Return one tap's weight (Eq. 10 times 11) and its distance in units of sigma_intensity."""
-    distance = (_shifted(guide, dy, dx, window) - _shifted(guide, 0, 0, window)) / intensity
-    return torch.exp(log_weight - 0.5 * distance.square()), distance
-
-
-def _multiply(
-    reflected: Tensor, window: int, spatial: float, intensity: float, stack: Tensor
-) -> Tensor:
-    """Multiply each image of a stack (V, N, C, H, W) with the unnormalized kernel matrix."""
-    padded = _reflect(stack.flatten(0, 1), window).unflatten(0, stack.shape[:2])
-    return _WeightedSum.apply(padded, reflected, window, spatial, intensity)
-
-
-def _dense_kernel(guide: Tensor, window: int, spatial: float, intensity: float) -> Tensor:
+def _dense_kernel(spread: Tensor, window: int, sigma_spatial: float) -> Tensor:
     """Scatter the taps into (N, C, HW, HW), folding those beyond a border back by index."""
-    height, width = guide.shape[-2:]
-    flat = guide.flatten(2)
-    kernel = flat.new_zeros(*flat.shape, flat.shape[-1])
-    for dy, dx, log_weight in _taps(window, spatial):
-        rows = _reflected_index(height, dy, guide.device)
-        columns = _reflected_index(width, dx, guide.device)
+    height, width = spread.shape[-2:]
+    flat = spread.flatten(2)
+    kernel = torch.diag_embed(torch.ones_like(flat))
+    for dy, dx, log_weight in taps(window, sigma_spatial):
+        rows = _reflected_index(height, dy, spread.device)
+        columns = _reflected_index(width, dx, spread.device)
         target = (rows[:, None] * width + columns).flatten()
-        distance = (flat[..., target] - flat) / intensity
-        weight = torch.exp(log_weight - 0.5 * distance.square())[..., None]
+        weight = torch.exp2(log_weight - (flat[..., target] - flat).square())[..., None]
         kernel = kernel.scatter_add(-1, target[:, None].expand(weight.shape), weight)
     return kernel
 
@@ -230,73 +160,29 @@ def _reflected_index(size: int, shift: int, device: torch.device) -> Tensor:
     return last - (last - (torch.arange(size, device=device) + shift).abs()).abs()
 
 
-def _fold_weights(height: int, width: int, like: Tensor) -> Tensor:
-    """Return the (H, W) row factors that make the reflected kernel symmetric.
-
-    A pixel on a border is its own mirror image, so its neighbours reach it once where it reaches
-    them twice: its row counts half.
-    """
-    rows, columns = like.new_ones(height, 1), like.new_ones(1, width)
-    rows[[0, -1]] = 0.5
-    columns[:, [0, -1]] = 0.5
-    return rows * columns
-
-
-def _balance(multiply: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """Return the scale d > 0 with d * A(d) = 1, for a symmetric nonnegative operator A.
-
-    The gradient is that of the solution and not of the steps that found it: with S = dAd, a
-    change of the residual log d + log A(d) moves log d by -(I + S)^-1 times it.
-    """
-    steps = _SINKHORN_STEPS[like.dtype]
-    with torch.no_grad():
-        start = -0.5 * multiply(torch.ones_like(like)).log()  # exact where row sums are equal
-        log_scale = _relax(start, lambda y: y + multiply(y.exp()).log(), steps)
-    scale = log_scale.exp()
-    residual = log_scale + multiply(scale).log()
-
-    def solve(upstream: Tensor | None) -> Tensor | None:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "second derivatives of the sinkhorn scaling are not available: "
-                "use normalization='row' or a guide without gradient"
-            )
-        if upstream is None:
-            return None
-        return _relax(0.5 * upstream, lambda v: v + scale * multiply(scale * v) - upstream, steps)
-
-    if residual.requires_grad:
-        residual.register_hook(solve)
-    return torch.exp(log_scale - residual)
-
-
-def _relax(start: Tensor, residual: Callable[[Tensor], Tensor], steps: int) -> Tensor:
-    """Solve residual(y) = 0 where its derivative I + S has eigenvalues in (0, 2].
-
-    Gradient steps with momentum, tuned to eigenvalues in [0.4, 2] and stable below 2.4. Their
-    number is fixed, as a test for convergence would read from the device.
-    """
-    current = previous = start
-    for _ in range(steps):
-        momentum = 0.146 * (current - previous)
-        current, previous = current - 0.95 * residual(current) + momentum, current
-    return current
-
-
 def _widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _check_arguments(
-    x: Tensor, guide: Tensor, window: int, spatial: float, intensity: float, normalization: str
+    x: Tensor,
+    guide: Tensor | None,
+    window: int,
+    spatial: float,
+    intensity: float,
+    normalization: str,
 ) -> None:
-    for name, tensor in (("x", x), ("guide", guide)):
+    images = {"x": x} if guide is None else {"x": x, "guide": guide}
+    for name, tensor in images.items():
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             came = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(f"{name} must be a real floating-point tensor, but {came} came")
+            raise TypeError(
+                f"{name} must be a real floating-point tensor, but {came} came: "
+                "convert it first, for example with .float()"
+            )
     if x.ndim != 4:
         raise ValueError(f"x must have shape (N, C, H, W), but {tuple(x.shape)} came")
-    if guide.shape != x.shape:
+    if guide is not None and guide.shape != x.shape:
         raise ValueError(
             f"guide must have the shape of x, {tuple(x.shape)}, but {tuple(guide.shape)} came"
         )
@@ -308,15 +194,32 @@ def _check_arguments(
             f"kernel_size {window} is too wide to reflect an image of {x.shape[-2]} x "
             f"{x.shape[-1]} pixels: take {2 * min(x.shape[-2:]) - 1} or less"
         )
+    for name, tensor in images.items():
+        _check_finite(name, tensor)
+
+
+def _check_finite(name: str, image: Tensor) -> None:
+    if image.device.type != "cpu" or image.numel() == 0:
+        return
+    try:
+        low, high = image.detach().aminmax()  # one pass; NaN comes through
+        finite = math.isfinite(low) and math.isfinite(high)
+    except RuntimeError:  # within vmap or a trace there are no values to look at
+        return
+    if not finite:
+        raise ValueError(
+            f"{name} must be finite, but holds NaN or infinity (smallest {low:g}, largest "
+            f"{high:g}): replace such pixels, for example with torch.nan_to_num"
+        )
 
 
 def _check_window(kernel_size: int, sigma_spatial: float, sigma_intensity: float) -> None:
-    if not isinstance(kernel_size, Integral):
+    if not isinstance(kernel_size, Integral) or isinstance(kernel_size, bool):
         raise TypeError(f"kernel_size must be a whole number, but {kernel_size!r} came")
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd and positive, but {kernel_size} came")
     for name, sigma in (("sigma_spatial", sigma_spatial), ("sigma_intensity", sigma_intensity)):
-        if not isinstance(sigma, Real):
+        if not isinstance(sigma, Real) or isinstance(sigma, bool):
             raise TypeError(f"{name} must be a plain number, but {type(sigma).__name__} came")
         if not sigma > 0:
             raise ValueError(f"{name} must be positive, but {sigma} came")

@@ -23,3 +23,20 @@ settings.load_profile("course")
 def generator() -> torch.Generator:
     """Return a CPU generator with seed 0, new for each test."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """Return the embedded model, loaded once: whoever changes it takes the change back."""
+    from course import models
+
+    return models.load("embedded", device="cpu")
+
+
+@pytest.fixture
+def pipe(embedded):
+    """Return the embedded model; an adapter that the test adds goes out after it."""
+    from course import adapters
+
+    yield embedded
+    adapters.remove_lora(embedded.unet)

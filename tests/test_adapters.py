@@ -12,17 +12,6 @@ from course.tokens import PromptTokens
 TAP = "up_blocks.1.attentions.0.transformer_blocks.0.attn1"
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    return models.load("embedded", device="cpu")
-
-
-@pytest.fixture
-def pipe(loaded):
-    yield loaded
-    adapters.remove_lora(loaded.unet)
-
-
 @pytest.fixture
 def unet(pipe):
     return pipe.unet

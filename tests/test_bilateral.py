@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.restoration import denoise_bilateral
 from torch import Tensor
 
@@ -64,6 +66,26 @@ def test_filter_agrees_with_scikit_image_inside():
     inside = bilateral_filter(image, 5, 1e6, 0.2)[0, 0, 2:-2, 2:-2]
     # Their intensity weights come from a table of steps, and their borders are zeros.
     torch.testing.assert_close(inside, torch.tensor(theirs)[2:-2, 2:-2], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("window", [3, 5, 9])
+def test_filter_agrees_with_kornia(window):
+    filters = pytest.importorskip("kornia.filters")
+    image = random_image(2, 1, 12, 14, dtype=torch.float32)
+    theirs = filters.bilateral_blur(image, (window, window), 0.2, (1.5, 1.5), "reflect")
+    # One channel: with more they add the distances up. Otherwise the same sums in another order.
+    torch.testing.assert_close(bilateral_filter(image, window, 1.5, 0.2), theirs, rtol=0, atol=1e-6)
+
+
+def test_filter_agrees_with_opencv_on_its_round_window():
+    cv2 = pytest.importorskip("cv2")
+    image = random_image(1, 1, 12, 14, dtype=torch.float32)
+    theirs = cv2.bilateralFilter(
+        image[0, 0].numpy(), 3, 0.2, 0.3, borderType=cv2.BORDER_REFLECT_101
+    )
+    # They leave the corners out, which weigh exp(-11) here, and interpolate in a table of weights.
+    ours = bilateral_filter(image, 3, 0.3, 0.2)[0, 0]
+    torch.testing.assert_close(ours, torch.tensor(theirs), rtol=0, atol=2e-4)
 
 
 def test_filter_of_a_step_is_the_hand_calculation_of_two_values():
@@ -326,6 +348,33 @@ def test_jacobian_rows_of_the_row_filter_sum_to_one():
     torch.testing.assert_close(rows, torch.ones(20, dtype=torch.float64))
 
 
+def test_second_derivatives_in_image_and_guide():
+    image, guide = random_image(2, 1, 1, 3, 3).requires_grad_()
+    assert torch.autograd.gradgradcheck(
+        lambda x, g: bilateral_filter(x, 3, 1.0, 0.5, guide=g), (image, guide), fast_mode=True
+    )
+
+
+def test_vmap_is_the_batch():
+    images = random_image(3, 2, 1, 5, 6)
+    mapped = torch.vmap(lambda x: bilateral_filter(x, 3))(images)
+    torch.testing.assert_close(mapped, bilateral_filter(images.flatten(0, 1), 3).view_as(images))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_results_do_not_depend_on_the_blocks(monkeypatch, size):
+    image, guide, seed = random_image(3, 2, 2, 7, 8).requires_grad_()
+    results = []
+    for block in (1 << 18, size):
+        monkeypatch.setattr("course.bilateral_kernel._BLOCK_ON_CPU", block)
+        for own in (None, guide):
+            filtered = bilateral_filter(image, 5, 1.0, 0.3, guide=own)
+            inputs = [image] if own is None else [image, guide]
+            results += [filtered, *torch.autograd.grad(filtered, inputs, seed)]
+    for one, other in zip(results[:5], results[5:]):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
 def test_gradient_keeps_a_few_copies_of_the_image_whatever_the_window():
     saved: dict[int, int] = {}
     for size in (3, 9):
@@ -370,6 +419,79 @@ def test_the_image_is_not_changed():
     before = image.clone()
     bilateral_filter(image, normalization="sinkhorn")
     assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sigma", [1e-44, 1e-300, 1e30, math.inf])
+def test_extreme_sigmas_give_finite_values_and_gradients(dtype, sigma):
+    image = random_image(1, 1, 5, 5, dtype=dtype).requires_grad_()
+    filtered = bilateral_filter(image, 3, sigma, sigma)
+    (gradient,) = torch.autograd.grad(filtered.sum(), image)
+    assert filtered.isfinite().all() and gradient.isfinite().all()
+
+
+def test_an_empty_batch_stays_empty():
+    assert bilateral_filter(torch.ones(0, 3, 6, 6)).shape == (0, 3, 6, 6)
+
+
+sizes = st.integers(1, 6)
+good = {"kernel_size": st.just(1), "sigma_spatial": st.just(1.0), "sigma_intensity": st.just(0.1)}
+bad_windows = st.integers(-9, 8).filter(lambda k: k < 1 or k % 2 == 0)
+bad_sigmas = st.one_of(st.floats(max_value=0.0), st.just(math.nan))
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), name=st.sampled_from(list(good)), shape=st.tuples(*4 * [sizes]))
+def test_bad_numbers_are_named_whatever_the_image(data, name, shape):
+    bad = data.draw(bad_windows if name == "kernel_size" else bad_sigmas)
+    arguments = {key: data.draw(value) for key, value in good.items()} | {name: bad}
+    with pytest.raises(ValueError, match=rf"{name} must be .*{bad}"):
+        bilateral_filter(torch.ones(shape), **arguments)
+
+
+@settings(deadline=None, max_examples=60)
+@given(height=sizes, width=sizes, radius=st.integers(0, 8))
+def test_windows_are_refused_exactly_if_the_image_cannot_reflect_them(height, width, radius):
+    image = torch.ones(1, 1, height, width)
+    if radius < min(height, width):
+        assert bilateral_filter(image, 2 * radius + 1).shape == image.shape
+        return
+    with pytest.raises(ValueError, match=f"take {2 * min(height, width) - 1} or less"):
+        bilateral_filter(image, 2 * radius + 1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    place=st.integers(0, 2 * 3 * 4 * 5 - 1),
+    value=st.sampled_from([math.nan, math.inf, -math.inf]),
+    argument=st.sampled_from(["x", "guide"]),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
+def test_one_pixel_that_is_not_finite_is_refused(place, value, argument, dtype):
+    images = {"x": torch.zeros(2, 3, 4, 5, dtype=dtype), "guide": torch.zeros(2, 3, 4, 5)}
+    images[argument].view(-1)[place] = value
+    with pytest.raises(ValueError, match=f"{argument} must be finite"):
+        bilateral_filter(**images)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    dtype=st.sampled_from([torch.uint8, torch.int16, torch.int64, torch.bool, torch.complex64]),
+    argument=st.sampled_from(["x", "guide"]),
+)
+def test_tensors_that_are_not_real_floats_are_refused(dtype, argument):
+    images = {"x": torch.ones(1, 1, 4, 4)} | {argument: torch.ones(1, 1, 4, 4, dtype=dtype)}
+    with pytest.raises(TypeError, match=f"{argument} must be a real floating-point tensor"):
+        bilateral_filter(**images)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=st.lists(sizes, max_size=6), other=st.lists(sizes, max_size=6))
+def test_wrong_ranks_and_mismatched_guides_are_refused(shape, other):
+    if len(shape) == 4 and shape == other:
+        return
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\)|guide must have the shape of x"):
+        bilateral_filter(torch.ones(shape), 1, guide=torch.ones(other))
 
 
 @pytest.mark.parametrize("function", [bilateral_filter, bilateral_weights])

@@ -20,11 +20,6 @@ TARGET = "a green star moving right on a blue background"
 
 
 @pytest.fixture(scope="module")
-def pipe():
-    return models.load(device="cpu")
-
-
-@pytest.fixture(scope="module")
 def clip() -> Clip:
     return render(Scene(), n_frames=4)
 
@@ -35,8 +30,8 @@ def quick(clip: Clip, pipe, target: str = TARGET, **options) -> Edit:
 
 
 @pytest.fixture(scope="module")
-def full(pipe, clip) -> Edit:
-    return quick(clip, pipe, finetune_steps=2, n_shared=1, n_frame=1, baselines=True)
+def full(embedded, clip) -> Edit:
+    return quick(clip, embedded, finetune_steps=2, n_shared=1, n_frame=1, baselines=True)
 
 
 def test_an_edit_has_the_shape_and_rate_of_its_source(full, clip):

@@ -17,17 +17,6 @@ PROMPT = "a red circle"
 
 
 @pytest.fixture(scope="module")
-def loaded():
-    return models.load("embedded", device="cpu")
-
-
-@pytest.fixture
-def pipe(loaded):
-    yield loaded
-    adapters.remove_lora(loaded.unet)
-
-
-@pytest.fixture(scope="module")
 def latents():
     return torch.randn(5, 4, 8, 8, generator=torch.Generator().manual_seed(2))
 
