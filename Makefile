@@ -17,10 +17,12 @@ OUTPUT ?= outputs/edit.mp4
 # make update TORCH=2.14.0 moves torch; otherwise it stays where the lock file has it.
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
 BENCHMARKS ?= judge model swaps edit speed
-SECONDS_PER_CELL ?= 300
+
+# make measure LESSONS="01 02"; without LESSONS every lesson is measured.
+LESSONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup edit test lint lab notebooks bench train update canary clean
+.PHONY: help setup edit test lint lab notebooks measure bench train update canary clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,7 +40,7 @@ test: export HF_HUB_OFFLINE = 1
 test: export TRANSFORMERS_OFFLINE = 1
 test: $(STAMP) ## run the tests and every notebook, offline
 	$(RUN) -m pytest tests
-	$(RUN) -m pytest --nbmake --nbmake-timeout=$(SECONDS_PER_CELL) notebooks/
+	$(RUN) -m pytest --nbmake --durations=0 notebooks solutions
 
 lint: $(STAMP) ## check style and format with ruff
 	$(RUN) -m ruff check .
@@ -46,6 +48,9 @@ lint: $(STAMP) ## check style and format with ruff
 
 notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
 	$(RUN) -m course build
+
+measure: $(STAMP) ## run the lessons and write the seconds and memory that their first cells tell
+	$(RUN) -m course build --measure $(LESSONS)
 
 bench: $(STAMP) ## measure the figures that the README quotes
 	@set -e; for name in $(BENCHMARKS); do \
@@ -80,7 +85,7 @@ canary: ## run the tests on the newest versions of everything
 	@"$(PYTHON)" -m venv $(NEWEST) || { $(call venv_help); }
 	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,dev]"
 	$(NEWEST)/bin/python -m pytest tests
-	$(NEWEST)/bin/python -m pytest --nbmake --nbmake-timeout=$(SECONDS_PER_CELL) notebooks/
+	$(NEWEST)/bin/python -m pytest --nbmake notebooks solutions
 
 clean: ## remove caches, builds and outputs (.venv and runs/ stay)
 	rm -rf outputs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command line: ``python -m course edit | render | doctor | build``."""
+"""The command line: ``python -m course edit | render | doctor | build | ledger``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,17 @@ def _parser() -> argparse.ArgumentParser:
         help="run these lessons (02 is enough; default: all) and note what they take",
     )
     build.set_defaults(run=_build)
+    _add_ledger(commands.add_parser("ledger", help="try every claim of the paper"))
     return parser
+
+
+def _add_ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of the starts of every search")
+    parser.add_argument("--budget", type=int, help="starts of every search (default: its own)")
+    parser.add_argument("--no-search", action="store_true", help="only run the counterexamples")
+    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser.set_defaults(run=_ledger)
 
 
 def _add_edit(parser: argparse.ArgumentParser) -> None:
@@ -138,13 +148,17 @@ def _check_output(path: Path) -> None:
     """Fail before a minute of work rather than after it; write nothing yet."""
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"--output is {path}; wanted a name that ends in .mp4")
+    _check_folder(path, "--output")
+
+
+def _check_folder(path: Path, option: str) -> None:
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, no folder; choose another --output")
+        raise NotADirectoryError(f"{folder} is a file, no folder; choose another {option}")
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written; choose another --output")
+        raise PermissionError(f"{folder} cannot be written; choose another {option}")
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -189,6 +203,29 @@ def _build(options: argparse.Namespace) -> int:
         return 1
     print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
     return 0
+
+
+def _ledger(options: argparse.Namespace) -> None:
+    for option in ("markdown", "json"):
+        if path := getattr(options, option):
+            _check_folder(path, f"--{option}")
+    from tqdm import tqdm
+
+    from course.claims import ledger, table
+    from course.clips.video import safe_output
+
+    claims = ledger()
+    measured = table.rows(
+        claims, seed=options.seed, budget=options.budget, search=not options.no_search
+    )
+    rows = list(tqdm(measured, total=len(claims), desc="claims", leave=False, disable=None))
+    print(table.text(rows))
+    for path, write in ((options.markdown, table.markdown), (options.json, table.json_text)):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with safe_output(path) as file:
+                file.write(write(rows).encode())
+            print(f"wrote {path}")
 
 
 if __name__ == "__main__":

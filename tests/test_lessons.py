@@ -1,4 +1,4 @@
-"""Properties of the lessons, of the notebooks made from them, and of course.display's pictures."""
+"""Properties of the lesson machine, and of the lessons and notebooks of the repository."""
 
 from __future__ import annotations
 
@@ -9,118 +9,221 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from PIL import Image
+from lesson_texts import KNOWN, TINY, write_course
 
-from course.clips import Clip
-from course.display import play, show, show_clips, similarity_figure, training_figure
-from course.finetune import FinetuneStep
-from course.lessons import build
+from course.__main__ import main
+from course.lessons import build, measure
+from course.lessons.build import read_lessons, read_measured
+from course.lessons.exercise_cells import exercises
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "lessons").glob("*.md"))
-NOTEBOOKS = [ROOT / "notebooks" / f"{lesson.stem}.ipynb" for lesson in LESSONS]
-FRONT = """---
-kernelspec: {display_name: Python 3, language: python, name: python3}
-steady_frames:
-  title: Tiny
-  minutes: 1
-  objectives: [see it]
-  paper: Eq. 3
-  prerequisites: []
-  limit_seconds: 5
----
-"""
+FOLDERS = ("notebooks", "solutions")
+NOTEBOOKS = [ROOT / folder / f"{lesson.stem}.ipynb" for lesson in LESSONS for folder in FOLDERS]
 
-for_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+for_each_notebook = pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 
 
 @pytest.fixture
-def course_folder(tmp_path):
+def folder(tmp_path):
     """A folder with one small lesson."""
-    (tmp_path / "lessons").mkdir()
-    lesson = FRONT + "\nSome words.\n\n```{code-cell} ipython3\n:tags: [keep]\n1 + 1\n```\n"
-    (tmp_path / "lessons" / "01_tiny.md").write_text(lesson)
-    return tmp_path
+    return write_course(tmp_path)
+
+
+def both(folder: Path) -> tuple[dict, dict]:
+    """Build, and return the learner's notebook and the one with solutions."""
+    build(folder, known=KNOWN)
+    paths = [folder / name / "01_tiny.ipynb" for name in FOLDERS]
+    return tuple(json.loads(path.read_text()) for path in paths)
+
+
+def text(cell: dict) -> str:
+    return "".join(cell["source"])
 
 
 def cells(path: Path, kind: str) -> list[str]:
     found = json.loads(path.read_text())["cells"]
-    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
+    return [text(cell) for cell in found if cell["cell_type"] == kind]
 
 
-# The generator.
+# What is built.
 
 
 def test_the_notebooks_of_the_repository_are_up_to_date():
     assert build(check=True) == [], "run: python -m course build"
 
 
-def test_the_same_lesson_gives_the_same_bytes(course_folder):
-    (path,) = build(course_folder)
-    first = path.read_bytes()
-    path.unlink()
-    assert build(course_folder) == [path] and path.read_bytes() == first
+def test_the_same_lesson_gives_the_same_bytes(folder):
+    paths = build(folder, known=KNOWN)
+    first = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    assert build(folder, known=KNOWN) == paths
+    assert [path.read_bytes() for path in paths] == first
 
 
-def test_a_second_build_changes_nothing(course_folder):
-    build(course_folder)
-    assert build(course_folder) == []
+def test_a_second_build_changes_nothing(folder):
+    assert len(build(folder, known=KNOWN)) == 2
+    assert build(folder, known=KNOWN) == []
 
 
-def test_a_check_writes_nothing(course_folder):
-    (path,) = build(course_folder, check=True)
-    assert path.name == "01_tiny.ipynb" and not path.exists()
+def test_a_check_writes_nothing(folder):
+    paths = build(folder, check=True, known=KNOWN)
+    assert [path.parent.name for path in paths] == list(FOLDERS)
+    assert not any(path.exists() for path in paths)
 
 
-def test_an_edited_notebook_is_out_of_date_and_made_anew(course_folder):
-    (path,) = build(course_folder)
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_edited_notebook_is_out_of_date_and_made_anew(folder, name):
+    build(folder, known=KNOWN)
+    path = folder / name / "01_tiny.ipynb"
     wanted = path.read_bytes()
     path.write_bytes(wanted.replace(b"Some words", b"Other words"))
-    assert build(course_folder, check=True) == [path]
-    build(course_folder)
+    assert build(folder, check=True, known=KNOWN) == [path]
+    build(folder, known=KNOWN)
     assert path.read_bytes() == wanted
 
 
-def test_the_notebook_of_a_lesson_that_is_gone_goes_and_others_stay(course_folder):
-    (path,) = build(course_folder)
-    mine = path.with_name("my_notes.ipynb")
-    shutil.copy(path, mine)
-    (course_folder / "lessons" / "01_tiny.md").rename(course_folder / "lessons" / "02_new.md")
-    assert path in build(course_folder)
-    assert not path.exists() and mine.exists()
+def test_the_notebooks_of_a_lesson_that_is_gone_go_and_others_stay(folder):
+    paths = build(folder, known=KNOWN)
+    mine = paths[0].with_name("my_notes.ipynb")
+    shutil.copy(paths[0], mine)
+    (folder / "lessons" / "01_tiny.md").unlink()
+    write_course(folder, TINY.replace("01_tiny", "02_new"), "02_new.md")
+    assert set(paths) < set(build(folder, known=KNOWN))
+    assert not any(path.exists() for path in paths) and mine.exists()
 
 
-def test_cells_keep_their_tags_and_get_fixed_ids(course_folder):
-    (path,) = build(course_folder)
-    last = json.loads(path.read_text())["cells"][-1]
-    assert (last["id"], last["metadata"]) == ("01-tiny-02", {"tags": ["keep"]})
+def test_cells_keep_their_tags_and_get_fixed_ids(folder):
+    learner, _ = both(folder)
+    assert [cell["id"] for cell in learner["cells"]] == [f"01-tiny-{n:02d}" for n in range(7)]
+    assert learner["cells"][2]["metadata"] == {"tags": ["keep"]}
 
 
-def test_the_first_cell_is_made_from_the_front_matter(course_folder):
-    (path,) = build(course_folder)
-    first = cells(path, "markdown")[0]
-    assert first.startswith("# Tiny\n") and "- see it" in first and "Eq. 3" in first
+def test_the_first_cell_is_made_from_the_front_matter(folder):
+    for notebook in both(folder):
+        first = text(notebook["cells"][0])
+        assert first.startswith("# Tiny\n") and "- see it" in first and "Eq. 3" in first
+        assert "9 minutes" in first and "30 seconds" in first and "not measured yet" in first
 
 
-@pytest.mark.parametrize("line", ["  minutes: 1\n", "  title: Tiny\n", "  objectives: [see it]\n"])
-def test_a_lesson_without_its_facts_is_refused_by_name(course_folder, line):
-    lesson = course_folder / "lessons" / "01_tiny.md"
-    lesson.write_text(lesson.read_text().replace(line, ""))
-    with pytest.raises(ValueError, match=rf"01_tiny.md: .* {line.split(':')[0].strip()}"):
-        build(course_folder)
-
-
-def test_nothing_is_written_where_one_lesson_is_wrong(course_folder):
-    (course_folder / "lessons" / "02_bad.md").write_text("no front matter\n")
-    with pytest.raises(ValueError, match=r"02_bad\.md"):
-        build(course_folder)
-    assert not (course_folder / "notebooks").exists()
+def test_the_first_cell_says_what_was_measured(folder):
+    took = {"01_tiny": {"seconds": 25, "memory_mib": 900}}
+    (folder / "lessons" / "measured.json").write_text(json.dumps(took))
+    for notebook in both(folder):
+        assert "25 seconds and 900 MiB on two CPU cores" in text(notebook["cells"][0])
 
 
 def test_a_folder_without_lessons_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="lessons"):
         build(tmp_path)
+
+
+# Exercises.
+
+
+def test_learners_get_a_stub_in_the_place_of_the_solution(folder):
+    learner, solution = both(folder)
+    stub, answer = (text(notebook["cells"][5]) for notebook in (learner, solution))
+    assert "SOLUTION" not in stub and "x + x" not in stub
+    scope = {}
+    exec(stub, scope)
+    with pytest.raises(NotImplementedError):
+        scope["double"](1)
+    exec(answer, scope)
+    assert scope["double"](2) == 4 and "    ### BEGIN SOLUTION\n" in answer
+
+
+def test_a_stub_invites_in_a_comment(folder):
+    stub = text(both(folder)[0]["cells"][5])
+    assert re.search(r"\n    # Your turn: .*\n    raise NotImplementedError$", stub)
+
+
+def test_only_the_solution_differs_between_the_folders(folder):
+    learner, solution = both(folder)
+    learner["cells"][5]["source"] = solution["cells"][5]["source"]
+    assert learner == solution
+
+
+def test_an_exercise_says_under_its_heading_what_it_takes(folder):
+    told = (
+        "### Exercise: Twice as much\n\n*About 4 minutes, difficulty 2 of 3.*\n\nDouble a number."
+    )
+    for notebook in both(folder):
+        assert text(notebook["cells"][4]).startswith(told)
+
+
+def test_both_folders_carry_what_nbgrader_needs(folder):
+    from nbformat import from_dict
+    from nbgrader.nbgraderformat.v3 import MetadataValidatorV3
+
+    for notebook in both(folder):
+        MetadataValidatorV3().validate_nb(from_dict(notebook))
+        answer, check = (cell["metadata"]["nbgrader"] for cell in notebook["cells"][5:7])
+        assert (answer["grade_id"], answer["solution"], answer["grade"]) == ("double", True, False)
+        assert (check["grade_id"], check["solution"], check["grade"]) == (
+            "check_double",
+            False,
+            True,
+        )
+        assert check["locked"] and not answer["locked"] and check["points"] == 2
+
+
+# Measuring, and the command line.
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A folder with a lesson without exercises, which runs in a moment."""
+    short = TINY[: TINY.index("## Your turn")].replace("minutes: 9", "minutes: 2")
+    return write_course(tmp_path, short.replace("[The next section](#Your-turn-(7-min)), ", ""))
+
+
+def test_a_measurement_runs_the_solutions_and_is_told_in_both_notebooks(plain):
+    ((slug, result),) = measure(["01"], plain, known=KNOWN)
+    assert slug == "01_tiny" and read_measured(plain) == {slug: result}
+    assert 0 < result["seconds"] < 120 and 10 < result["memory_mib"] < 1000
+    told = f"{result['seconds']} seconds and {result['memory_mib']} MiB"
+    assert all(told in cells(plain / name / "01_tiny.ipynb", "markdown")[0] for name in FOLDERS)
+    assert build(plain, check=True, known=KNOWN) == []
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "from PIL import Image as I\nI.new('L', (4, 4))"])
+def test_a_lesson_that_raises_or_shows_a_bare_picture_is_not_measured(plain, code):
+    path = plain / "lessons" / "01_tiny.md"
+    path.write_text(path.read_text().replace("1 + 1", code))
+    with pytest.raises(ValueError, match=r"solutions/01_tiny.ipynb"):
+        list(measure((), plain, known=KNOWN))
+    assert read_measured(plain) == {}
+
+
+def test_a_lesson_that_is_not_there_is_not_measured(plain):
+    with pytest.raises(ValueError, match="'07'; there are 01_tiny"):
+        list(measure(["07"], plain, known=KNOWN))
+
+
+def run(folder: Path, monkeypatch, *options: str) -> int:
+    """Run the command line as if the course lay in a folder."""
+    monkeypatch.setattr("course.__file__", str(folder / "course" / "__init__.py"))
+    return main(["build", *options])
+
+
+def test_a_check_names_what_is_out_of_date_and_ends_in_1(plain, monkeypatch, capsys):
+    assert run(plain, monkeypatch, "--check") == 1
+    assert "solutions/01_tiny.ipynb" in capsys.readouterr().out
+    assert run(plain, monkeypatch) == 0 and run(plain, monkeypatch, "--check") == 0
+
+
+def test_a_refusal_prints_a_line_for_each_fault_and_ends_in_2(plain, monkeypatch, capsys):
+    path = plain / "lessons" / "01_tiny.md"
+    path.write_text(
+        path.read_text().replace("An arrow that points up.", "").replace(" (2 min)", "")
+    )
+    assert run(plain, monkeypatch) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 2 and all(line.startswith("lessons/01_tiny.md:") for line in lines)
 
 
 # The lessons of the repository.
@@ -139,11 +242,19 @@ def test_notebooks_hold_no_outputs_and_no_trace_of_a_run(path):
     assert all("execution" not in c["metadata"] for c in code)
 
 
+def length(source: str) -> int:
+    """Count the lines that a learner has to read: neither blank nor imports."""
+    imports = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    skipped = {line for node in imports for line in range(node.lineno, node.end_lineno + 1)}
+    lines = enumerate(source.splitlines(), 1)
+    return len([line for number, line in lines if line.strip() and number not in skipped])
+
+
 @for_each_notebook
 def test_code_cells_are_short_enough_to_read_at_a_glance(path):
-    longest = max(cells(path, "code"), key=lambda cell: cell.count("\n"))
-    n_statements = len([line for line in longest.splitlines() if line.strip()])
-    assert n_statements <= 12, longest
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] == "code" and "exercise" not in cell["metadata"].get("tags", []):
+            assert length(text(cell)) <= 12, text(cell)
 
 
 @for_each_notebook
@@ -153,125 +264,23 @@ def test_code_lines_fit_a_notebook(path):
 
 
 @for_each_notebook
-def test_code_cells_are_python(path):
-    for cell in cells(path, "code"):
-        ast.parse(cell)
-
-
-@for_each_notebook
-def test_pictures_in_the_text_have_alt_text(path):
-    text = "\n".join(cells(path, "markdown"))
-    assert not re.search(r"!\[\s*\]", text)
-    assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", text))
-
-
-@for_each_notebook
-def test_pictures_come_from_functions_that_give_alt_text(path):
-    code = "\n".join(cells(path, "code"))
-    assert not re.search(r"pyplot|\bplt\.|\bImage\(|contact_sheet|\.sheet\(\)", code)
-    # A bare figure at the end of a cell would be shown without its description.
-    assert not re.search(r"^(similarity|training)_figure\(", code, flags=re.MULTILINE)
-
-
-@for_each_notebook
-def test_links_to_other_notebooks_lead_somewhere(path):
-    links = re.findall(r"\]\(([^)]+)\)", "\n".join(cells(path, "markdown")))
-    local = [link for link in links if not link.startswith("https://")]
-    assert all((path.parent / link).is_file() for link in local), local
-
-
-@for_each_notebook
-def test_each_claim_to_predict_is_followed_by_code(path):
-    kinds = [
-        (cell["cell_type"], "".join(cell["source"]))
-        for cell in json.loads(path.read_text())["cells"]
+def test_each_prediction_is_followed_by_the_code_that_settles_it(path):
+    found = json.loads(path.read_text())["cells"]
+    asked = [
+        n for n, c in enumerate(found) if re.search(r"^\*\*Predict\.\*\*", text(c), flags=re.M)
     ]
-    asked = [i for i, (_, text) in enumerate(kinds) if "**Predict before you run.**" in text]
-    assert asked and all(kinds[i + 1][0] == "code" for i in asked)
+    assert asked and all(found[n + 1]["cell_type"] == "code" for n in asked)
 
 
-# The pictures.
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_every_lesson_is_measured_and_keeps_its_limit(lesson):
+    measured = read_measured(ROOT).get(lesson.stem)
+    assert measured, f"run: python -m course build --measure {lesson.stem}"
+    assert measured["seconds"] <= read_lessons(ROOT)[lesson.stem].facts["limit_seconds"]
 
 
-@pytest.fixture
-def clip(generator):
-    return Clip(torch.rand(3, 3, 16, 16, generator=generator), 8.0, "a <red> circle")
+def test_every_exercise_of_the_course_is_in_its_lesson():
+    from course.exercises import get, names
 
-
-def training(n_steps: int) -> list[FinetuneStep]:
-    return [FinetuneStep(i, 0.1 / (i + 1), 1.0, 1.0, 0.5 + 0.01 * i, 1.0) for i in range(n_steps)]
-
-
-@pytest.fixture(params=["similarity", "training"])
-def figure(request, generator):
-    if request.param == "training":
-        return training_figure(training(12), window=4)
-    curves = {name: torch.rand(6, 3, generator=generator) for name in ("source", "edit", "frozen")}
-    return similarity_figure(curves)
-
-
-def test_every_axis_of_a_figure_has_a_label_and_every_panel_a_title(figure):
-    for axes in figure.axes:
-        assert axes.get_xlabel() and axes.get_ylabel() and axes.get_title()
-
-
-def test_lines_differ_in_more_than_colour():
-    names = "abcdefg"
-    (axes,) = similarity_figure({name: torch.rand(6) for name in names}).axes
-    looks = {(line.get_linestyle(), line.get_marker()) for line in axes.lines}
-    assert len(looks) == len(axes.lines) == len(names)
-
-
-def test_a_curve_is_the_mean_over_the_pairs_of_frames():
-    pairs = torch.tensor([[0.0, 1.0], [0.5, 1.0]])
-    (axes,) = similarity_figure({"edit": pairs}).axes
-    assert axes.lines[0].get_ydata() == pytest.approx([0.5, 0.75])
-
-
-def test_the_variation_is_drawn_over_full_windows_only():
-    line = training_figure(training(12), window=4).axes[2].lines[0]
-    assert line.get_xdata()[0] == 3
-    # Four neighbours of a straight line of slope 0.01.
-    assert line.get_ydata() == pytest.approx([0.01 * 1.25**0.5] * 9, rel=1e-4)
-
-
-def test_a_shown_figure_carries_its_description(figure):
-    shown = show(figure)
-    assert figure.get_label() in repr(shown) and re.search(r'<img alt="[^"]{40,}"', shown.data)
-
-
-def test_a_picture_without_words_is_refused():
-    with pytest.raises(ValueError, match="alt text"):
-        show(Image.new("RGB", (4, 4)))
-
-
-def test_words_cannot_break_out_of_the_alt_text():
-    shown = show(Image.new("RGB", (4, 4)), 'a "quoted" <b>word</b>')
-    assert "<b>" not in shown.data and shown.data.count('"') == 6
-
-
-def test_contact_sheets_name_their_rows_in_the_alt_text(clip):
-    shown = show_clips({"before": clip, "after": clip.frozen()})
-    assert "before" in repr(shown) and "after" in repr(shown) and "3 frames" in repr(shown)
-
-
-def test_a_player_has_controls_and_never_starts_or_repeats_by_itself(clip):
-    (video,) = re.findall(r"<video[^>]*>", play(clip).data)
-    assert " controls" in video and 'aria-label="' in video
-    assert not re.search(r"autoplay|loop", video.split(" src=")[0])
-
-
-def test_a_player_holds_the_clip_and_a_picture_for_where_no_video_plays(clip):
-    data = play(clip, "Mine").data
-    assert "data:video/mp4;base64,AAAA" in data and re.search(r'<img alt="[^"]*Mine', data)
-
-
-@pytest.mark.parametrize("curves", [{}, {"edit": torch.rand(2, 3, 4)}, {"edit": torch.rand(0)}])
-def test_curves_of_another_shape_are_an_error(curves):
-    with pytest.raises(ValueError, match="n_points"):
-        similarity_figure(curves)
-
-
-def test_one_step_is_no_course_of_training():
-    with pytest.raises(ValueError, match="2 steps"):
-        training_figure(training(1))
+    found = {e.name: slug for slug, lesson in read_lessons(ROOT).items() for e in exercises(lesson)}
+    assert found == {name: get(name).lesson for name in names()}

@@ -13,6 +13,7 @@ import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from IPython.display import HTML
@@ -22,7 +23,9 @@ from PIL import Image
 from torch import Tensor
 
 from course.clips import Clip, alt_text, contact_sheet, write_clip
-from course.finetune import FinetuneStep
+
+if TYPE_CHECKING:
+    from course.finetune import FinetuneStep
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines."""
@@ -116,7 +119,8 @@ def show(figure: Figure | Image.Image, alt: str = "") -> Described:
         raise ValueError("a picture needs alt text: say in alt what it shows")
     buffer = io.BytesIO()
     if isinstance(figure, Figure):
-        figure.savefig(buffer, format="png", dpi=_DPI)
+        # Packed lightly: a picture that follows a slider is made often and kept nowhere.
+        figure.savefig(buffer, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})
     else:
         figure.save(buffer, format="PNG")
     return Described(_image(buffer.getvalue(), text), text)
@@ -195,7 +199,9 @@ def _sheet_text(clips: Mapping[str, Clip]) -> str:
 
 def _image(png: bytes, text: str) -> str:
     data = base64.b64encode(png).decode()
+    # With its size known, a picture that replaces another does not make the page jump.
+    width, height = Image.open(io.BytesIO(png)).size
     return (
-        f'<img alt="{html.escape(text)}" style="max-width: 100%" '
-        f'src="data:image/png;base64,{data}">'
+        f'<img alt="{html.escape(text)}" style="width: {width}px; max-width: 100%; '
+        f'aspect-ratio: {width} / {height}" src="data:image/png;base64,{data}">'
     )

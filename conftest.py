@@ -1,0 +1,60 @@
+"""What tests and notebooks share: no hub, no trace in one's own progress, a limit for a notebook.
+
+`pytest --nbmake` limits each cell. A lesson's `limit_seconds` is for the whole notebook, with the
+start of its kernel, so each cell gets the time that is left.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import tempfile
+import time
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: whoever asks the network is told no
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the progress of those who run the tests apart from what the tests do."""
+    folder = tempfile.TemporaryDirectory()
+    os.environ["STEADY_FRAMES_PROGRESS"] = folder.name
+    config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item):
+    """Run a notebook under its limit; other tests as they are."""
+    if not getattr(item, "nbmake", False):
+        return (yield)
+    with open(item.filename, encoding="utf-8") as file:
+        facts = json.load(file)["metadata"].get("steady_frames", {})
+    limit, start = facts.get("limit_seconds"), time.monotonic()
+    if limit is None:
+        raise pytest.UsageError(f"{item.filename} has no limit: make notebooks sets it")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            patch.setenv(name, _NOWHERE)
+        _give_cells_what_is_left(patch, start + limit)
+        result = yield
+    took = time.monotonic() - start
+    item.add_report_section("call", "time", f"{took:.1f} of {limit} seconds")
+    if took > limit:
+        raise AssertionError(f"{item.name} took {took:.1f} seconds; its limit is {limit}")
+    return result
+
+
+def _give_cells_what_is_left(patch: pytest.MonkeyPatch, end: float) -> None:
+    from nbmake import nb_run
+
+    def seconds_left(cell: object) -> int:
+        return max(1, math.ceil(end - time.monotonic()))
+
+    limited = functools.partial(nb_run.NotebookClient, timeout_func=seconds_left)
+    patch.setattr(nb_run, "NotebookClient", limited)

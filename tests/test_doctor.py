@@ -1,0 +1,132 @@
+"""The set-up check: what is broken is named with what to do, and the rest is checked too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+from course import doctor
+
+VERSION = metadata.version
+
+
+def problems() -> list[str]:
+    text, healthy = doctor.report()
+    found = [line for line in text.splitlines() if line.startswith("PROBLEM")]
+    assert healthy is not bool(found) and len(text.splitlines()) == 7
+    return found
+
+
+def without(monkeypatch, *missing: str, **others: str) -> None:
+    """Hide packages, or give them other versions."""
+
+    def version(name: str) -> str:
+        if name in missing:
+            raise metadata.PackageNotFoundError(name)
+        return others.get(name) or VERSION(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+
+
+def kernel(monkeypatch, command: str | None) -> None:
+    """Let Jupyter know one kernel python3 with this command, or none."""
+    spec = SimpleNamespace(argv=[command, "-m", "ipykernel_launcher"], resource_dir="/kernels/p3")
+    manager = "jupyter_client.kernelspec.KernelSpecManager"
+    found = {} if command is None else {"python3": "/kernels/p3"}
+    monkeypatch.setattr(f"{manager}.find_kernel_specs", lambda self: found)
+    monkeypatch.setattr(f"{manager}.get_kernel_spec", lambda self, name: spec)
+
+
+def test_a_sound_set_up_has_no_problem():
+    assert problems() == []
+
+
+def test_the_report_names_versions_device_kernel_widgets_and_disk():
+    text, _ = doctor.report()
+    for word in ("Python 3", f"torch {VERSION('torch')}", "device", "kernel", "widgets", "disk"):
+        assert word in text
+
+
+def test_an_old_python_is_told_which_one_is_wanted(monkeypatch):
+    monkeypatch.setattr(doctor, "_OLDEST_PYTHON", (4, 0))
+    (line,) = problems()
+    assert "4.0" in line and "make setup PYTHON=" in line
+
+
+def test_missing_packages_are_all_named(monkeypatch):
+    without(monkeypatch, "peft", "av")
+    (line,) = problems()
+    assert "peft, av" in line and "make setup" in line
+
+
+def test_a_model_that_is_not_whole_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.resources, "files", lambda package: tmp_path)
+    (line,) = problems()
+    assert str(tmp_path) in line and "install" in line
+
+
+@pytest.mark.parametrize("command", ["python", "python3", sys.executable])
+def test_a_kernel_of_this_environment_is_right(monkeypatch, command):
+    kernel(monkeypatch, command)
+    assert problems() == []
+
+
+def test_a_kernel_of_another_python_is_named_with_its_folder(monkeypatch):
+    kernel(monkeypatch, "/elsewhere/bin/python3")
+    (line,) = problems()
+    assert all(part in line for part in ("/elsewhere/bin/python3", sys.executable, "/kernels/p3"))
+
+
+def test_a_jupyter_without_kernel_is_told_the_command(monkeypatch):
+    kernel(monkeypatch, None)
+    (line,) = problems()
+    assert "ipykernel install" in line
+
+
+def test_a_notebook_in_a_foreign_kernel_is_told_to_change_it(monkeypatch):
+    monkeypatch.setattr(doctor, "_inside_a_kernel", lambda: True)
+    assert problems() == []
+    without(monkeypatch, "steady-frames")
+    (line,) = problems()
+    assert sys.executable in line and "Change Kernel" in line
+
+
+@pytest.mark.parametrize("half", ["ipywidgets", "jupyterlab_widgets"])
+def test_half_of_the_widgets_is_a_problem(monkeypatch, half):
+    without(monkeypatch, half)
+    assert any(half in line and "make setup" in line for line in problems())
+
+
+def test_widgets_that_do_not_fit_each_other_are_named(monkeypatch):
+    without(monkeypatch, ipywidgets="8.1.5", jupyterlab_widgets="1.1.1")
+    (line,) = problems()
+    assert "8.1.5" in line and "1.1.1" in line and "3.x" in line
+
+
+def test_widgets_without_their_files_are_a_problem(monkeypatch, tmp_path):
+    gone = metadata.PackagePath("share", doctor._EXTENSION)
+    gone.dist = SimpleNamespace(locate_file=lambda path: tmp_path / path)
+    monkeypatch.setattr(metadata, "files", lambda name: [gone])
+    (line,) = problems()
+    assert "not on the disk" in line
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_widgets_that_are_switched_off_are_told_how_to_come_back(monkeypatch, tmp_path, listed):
+    name = "@jupyter-widgets/jupyterlab-manager"
+    path = tmp_path / "etc" / "jupyter" / "labconfig" / "page_config.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"disabledExtensions": [name] if listed else {name: True}}))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (line,) = problems()
+    assert f"labextension enable {name}" in line
+
+
+def test_a_full_disk_is_told_what_to_remove(monkeypatch):
+    monkeypatch.setattr(doctor, "_DISK_MIB", 10**12)
+    (line,) = problems()
+    assert "make clean" in line
