@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.temporal import goals, loop_loss
 from course.temporal import (
     adjacent_similarities,
     cosine_similarity,
@@ -408,3 +409,22 @@ def test_cosine_refuses_two_shapes():
 def test_matrices_refuse_two_frames(matrix):
     with pytest.raises(ValueError, match="n_frames must be 3"):
         matrix(2)
+
+
+# The benchmark
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_loop_that_the_benchmark_times_gives_the_same_loss(shape):
+    features = random_features(*shape)
+    torch.testing.assert_close(loop_loss(features), temporal_loss(features))
+
+
+def test_the_benchmark_says_which_goal_is_missed():
+    figures = {
+        "differences": {"autograd": 1e-16, "loop": 1e-15},
+        "median": {"closed": 2.0, "autograd": 1.0, "loop": 3.0},
+        "memory": {"closed": 250.0},
+        "features": 100.0,
+    }
+    assert list(goals(figures).values()) == [True, False, True, False]

@@ -80,9 +80,9 @@ class Claim:
     `counterexample()` takes milliseconds and returns a `Violation`. `bound` and `search` come
     together or not at all; they are about the repaired statement, or about the printed one if it
     holds. `search(seed, budget)` returns a `Tightness`; `budget` is the number of starts, and
-    both arguments have defaults. The same seed and budget give the same numbers. `gap` says what
-    is not known: by how much the best constant may differ from ours. `lesson` is the slug of the
-    lesson that tells the story, as "01_cosine_similarity".
+    both arguments have defaults. The same seed and budget give the same numbers. `gap` says how
+    tight the bound is where that is not simply 1, and what is not known. `lesson` is the slug of
+    the lesson that tells the story, as "01_cosine_similarity".
 
     Raises ValueError for an unknown verdict or fields that do not fit the verdict.
     """
@@ -122,7 +122,7 @@ class Claim:
             for name, text in _parts(self)
         )
         return (
-            f'<div role="group" aria-label="{html.escape(self.title)}: verdict" '
+            f'<div role="group" aria-label="Verdict on {html.escape(self.title)}" '
             f'style="border:1px solid #888;border-left:6px solid {colour};border-radius:4px;'
             f'padding:0.6em 1em;max-width:48em">'
             f'<p style="margin:0"><b>{html.escape(self.title)}</b> ({html.escape(self.source)})'
@@ -140,7 +140,7 @@ def _parts(claim: Claim) -> list[tuple[str, str]]:
         ("Counterexample, measured now", measured),
         ("What is true instead", claim.repaired or ""),
         ("Bound", f"${claim.bound.formula}$" if claim.bound else ""),
-        ("Not known", claim.gap),
+        ("How tight", claim.gap),
     ]
     return [(name, text) for name, text in parts if text]
 

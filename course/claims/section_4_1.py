@@ -118,12 +118,13 @@ CLAIMS = (
         r"the steps $\Theta \leftarrow \Theta - \eta\nabla L$ lower the loss every time and "
         "converge to a local minimum.",
         verdict="repaired",
-        reason="With the printed constant K = 16/M a permitted step can raise the loss. A point where "
-        "the gradient vanishes need not be a minimum: from e, e, -e, the very worst video of three "
-        "frames, descent never moves. And the loss in question depends on features, while the "
-        "steps are taken on parameters.",
-        repaired=r"Take the steps on the features themselves, with $m_0$ the smallest norm at the "
-        r"start, $L_0 = \frac{32}{m_0^2(T-1)}$ and $0 < \eta < \frac{2}{L_0}$. The gradient is "
+        reason="With the printed constant K = 16/M a permitted step can raise the loss. A point "
+        "where the gradient vanishes need not be a minimum: from e, e, -e, the very worst video "
+        "of three frames, descent never moves. And the loss in question depends on features, "
+        "while the steps are taken on parameters.",
+        repaired=r"Take the steps on the features themselves (two numbers a frame or more), with "
+        r"$m_0$ the smallest norm at the start, $L_0 = \frac{32}{m_0^2(T-1)}$ and "
+        r"$0 < \eta < \frac{2}{L_0}$. The gradient is "
         r"orthogonal to each frame, so norms never shrink, and each step lowers the loss by "
         r"$\eta(1 - \frac{\eta L_0}{2})\|\nabla L\|^2$ at least. The videos converge to a "
         r"stationary point. Every local minimum has loss 0, and a start with "
