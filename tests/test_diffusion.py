@@ -260,6 +260,22 @@ def test_whole_chains_agree_with_diffusers(spacing, kind, to_one, n):
             assert torch.allclose(step.latents, x, atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize("spacing, kind, to_one, n", VARIANTS)
+def test_every_step_of_a_float32_chain_agrees_with_diffusers(spacing, kind, to_one, n):
+    # Diffusers steps from our latents each time, so that rounding does not accumulate.
+    theirs, inverse = scheduler_pair(spacing, kind, to_one)
+    schedule = NoiseSchedule.from_scheduler(theirs)
+    for scheduler, chain in ((theirs, sample), (inverse, invert)):
+        scheduler.set_timesteps(n)
+        x = randn(0, torch.float32)
+        extra = {} if chain is sample else {"velocity_level": "source"}
+        for step in chain(toy_noise, x, schedule, n, prediction_type=kind, **extra):
+            t = step.timestep
+            expected = scheduler.step(toy_noise(x, t), t, x).prev_sample
+            assert torch.allclose(step.latents, expected, rtol=1e-6, atol=1e-6), t
+            x = step.latents
+
+
 def test_eta_one_has_the_variance_of_the_ddpm_posterior():
     scheduler = DDIMScheduler(set_alpha_to_one=False, steps_offset=1, **CONFIG)
     scheduler.set_timesteps(50)
@@ -443,6 +459,25 @@ def test_the_identity_filter_changes_nothing(chain, target):
     assert torch.allclose(kept, plain, atol=1e-10)
 
 
+@pytest.mark.parametrize("chain", [sample, invert])
+@pytest.mark.parametrize("target", ["latents", "original"])
+def test_a_filter_sees_every_step_and_no_filter_is_a_chain_without(chain, target):
+    seen: list[Tensor] = []
+
+    def keep(x: Tensor) -> Tensor:
+        seen.append(x)
+        return x
+
+    options = {"filter_target": target}
+    steps = list(chain(toy_noise, randn(0), SCHEDULE, 6, latent_filter=keep, **options))
+    plain = list(chain(toy_noise, randn(0), SCHEDULE, 6, latent_filter=None, **options))
+    original = [step.predicted_original for step in steps]
+    latents = [randn(0), *(step.latents for step in steps[:-1])]
+    assert len(seen) == 6
+    assert all(map(torch.equal, seen, latents if target == "latents" else original))
+    assert torch.allclose(steps[-1].latents, plain[-1].latents, atol=1e-10)
+
+
 def test_a_filter_on_latents_acts_before_the_prediction():
     step = next(sample(toy_noise, randn(0), SCHEDULE, 9, latent_filter=torch.tanh))
     filtered = torch.tanh(randn(0))
@@ -547,6 +582,70 @@ def test_chains_run_on_meta_tensors(chain, target):
 
 
 # Bad input --------------------------------------------------------------------------------------
+
+NOISINGS = (add_noise, predicted_original, velocity_to_noise, noise_to_velocity)
+STEPS = (ddim_step, ddim_inverse_step, ancestral_step)
+INSIDE = st.floats(0, 1, exclude_min=True)
+OUTSIDE = st.one_of(
+    st.floats(max_value=0), st.floats(min_value=1, exclude_min=True), st.just(math.nan)
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(good=st.lists(INSIDE, max_size=8), bad=OUTSIDE, after=st.integers(0, 8))
+def test_one_alpha_outside_the_unit_interval_is_refused_and_named(good, bad, after):
+    place = min(after, len(good))
+    alphas = torch.tensor([*good[:place], bad, *good[place:]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=rf"alphas must lie in \(0, 1\].* at timestep {place}"):
+        NoiseSchedule(alphas)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    timestep=st.one_of(st.integers(max_value=-1), st.integers(min_value=1000)),
+    function=st.sampled_from(NOISINGS),
+)
+def test_every_timestep_outside_the_schedule_is_refused(timestep, function):
+    with pytest.raises(ValueError, match=rf"between 0 and 999, got {timestep}"):
+        function(randn(0), randn(1), timestep, SCHEDULE)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    timesteps=st.lists(st.integers(-2000, 2000), min_size=3, max_size=3),
+    function=st.sampled_from(NOISINGS),
+)
+def test_a_timestep_per_sample_is_refused_if_one_lies_outside(timesteps, function):
+    arguments = (randn(0), randn(1), torch.tensor(timesteps), SCHEDULE)
+    if all(0 <= t <= 999 for t in timesteps):
+        assert function(*arguments).isfinite().all()
+    else:
+        with pytest.raises(ValueError, match="between 0 and 999"):
+            function(*arguments)
+
+
+@settings(max_examples=80, deadline=None)
+@given(timestep=st.integers(0, 999), above=st.integers(0, 999), step=st.sampled_from(STEPS))
+def test_every_pair_that_does_not_descend_is_refused(timestep, above, step):
+    with pytest.raises(ValueError, match="previous_timestep must be below timestep"):
+        step(randn(0), randn(1), timestep, SCHEDULE, previous_timestep=timestep + above)
+
+
+@settings(max_examples=40, deadline=None)
+@given(timestep=st.integers(min_value=1000), step=st.sampled_from(STEPS))
+def test_a_step_from_beyond_the_schedule_is_refused(timestep, step):
+    with pytest.raises(ValueError, match=rf"between 0 and 999, got {timestep}"):
+        step(randn(0), randn(1), timestep, SCHEDULE, previous_timestep=500)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_steps=st.one_of(st.integers(max_value=0), st.integers(min_value=1001)),
+    chain=st.sampled_from((sample, invert)),
+)
+def test_every_number_of_steps_outside_the_schedule_is_refused(n_steps, chain):
+    with pytest.raises(ValueError, match=rf"between 1 and the 1000 training steps, got {n_steps}"):
+        chain(toy_noise, randn(0), SCHEDULE, n_steps)
 
 
 @pytest.mark.parametrize("alphas", [[1.2, 0.5], [0.5, 0.0], [0.5, -0.1], [math.nan], [], [[0.5]]])

@@ -84,7 +84,7 @@ def step_sizes_figure(multiples: Sequence[float] = (0.5, 1.0, 1.5)) -> Figure:
         losses = _losses(path)
         means = [float(step.features.norm(dim=1).mean()) for step in path]
         looks = {**_LOOKS[index], "markevery": (3 * index, 8), "label": f"{multiple:g} · 2/L₀"}
-        chart.semilogy(losses, **looks)
+        chart.plot(losses, **looks)
         norms.plot(means, **looks)
         rises = sum(after > before for before, after in zip(losses, losses[1:]))
         parts.append(
@@ -92,8 +92,8 @@ def step_sizes_figure(multiples: Sequence[float] = (0.5, 1.0, 1.5)) -> Figure:
             f"at most {max(losses):.1e}, and rises in {rises} steps, while the mean norm goes "
             f"from 1 to {means[-1]:.3f}"
         )
-    chart.set(xlabel="descent step", ylabel="temporal loss (log scale)", ylim=(3e-6, 5))
-    chart.minorticks_off()
+    chart.set(xlabel="descent step", ylabel="temporal loss (log scale)")
+    _logarithmic(chart, 3e-6, 5)
     norms.set(xlabel="descent step", ylabel="mean norm of the frames")
     norms.ticklabel_format(useOffset=False)
     norms.legend(fontsize=9, frameon=False, title="step size")
@@ -127,10 +127,11 @@ def unequal_norms_figure(spread: float = 10.0) -> Figure:
     figure.subplots_adjust(left=0.13, right=0.97, bottom=0.16, top=0.91)
     labels = ("one step size for all", "step size times ||F||²")
     for values, label, looks in zip((plain, fitted), labels, (_LOOKS[2], _LOOKS[0])):
-        axes.semilogy(values, label=label, markevery=5, **looks)
-    axes.set(xlabel="descent step", ylabel="temporal loss (log scale)", ylim=(1e-7, 2))
+        axes.plot(values, label=label, markevery=5, **looks)
+    axes.set(xlabel="descent step", ylabel="temporal loss (log scale)")
     axes.set_title(f"longest frame {spread:.0f} times as long as the shortest", fontsize=10)
     _tidy(axes)
+    _logarithmic(axes, 1e-7, 2)
     axes.legend(frameon=False)
     figure.set_label(
         f"Line chart with log scale, norms from 1 to {spread:.0f}: after {_N_STEPS} steps the loss "
@@ -255,16 +256,24 @@ def _panels() -> tuple[Figure, Axes, Axes]:
 
 
 def _tidy(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    axes.minorticks_off()  # a log axis has many, and drawing them is slow
+    """Keep what a redraw is slow at away: many ticks, and labels set as formulas on a log axis."""
+    axes.locator_params(nbins=4)
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _logarithmic(axes: Axes, lowest: float, highest: float) -> None:
+    axes.set_yscale("log")
+    exponents = range(math.ceil(math.log10(lowest)), math.floor(math.log10(highest)) + 1, 2)
+    axes.set_yticks([10.0**k for k in exponents], labels=[f"1e{k}" for k in exponents])
+    axes.minorticks_off()
+    axes.set_ylim(lowest, highest)
+
+
 def _arrow(axes: Axes, start: Sequence, end: Sequence, colour: str, name: str = "") -> None:
-    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    way = np.subtract(end, start)
+    # Drawn in half the time of an annotation's arrow.
+    axes.quiver(*start, *way, angles="xy", scale_units="xy", scale=1, color=colour, width=0.012)
     if name:
-        way = np.subtract(end, start)
         beyond = way / np.hypot(*way) * (9 + 2 * len(name))  # points past the tip
         looks = {"color": colour, "textcoords": "offset points", "ha": "center", "va": "center"}
         axes.annotate(name, xy=end, xytext=beyond, **looks)

@@ -27,6 +27,7 @@ def verdicts_figure(verdicts: Sequence[str]) -> Figure:
     bars = axes.barh(list(counts), list(counts.values()), color=list(_COLOURS.values()))
     axes.bar_label(bars, padding=4)
     axes.invert_yaxis()
+    axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="number of claims", title=f"The verdicts on {len(verdicts)} claims")
     axes.spines[["top", "right"]].set_visible(False)
     figure.set_label(

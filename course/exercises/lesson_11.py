@@ -1,0 +1,361 @@
+"""Exercises of lesson 11: how a verdict is reached, and what a search can and cannot say.
+
+They stand for the ledger as a whole: counterexamples, bounds and their tightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from course.exercises.exercise import Case, Exercise, Misconception
+
+LESSON = "11_ledger"
+
+
+# What the facts come to
+
+
+def _verdict_cases(generator: torch.Generator) -> list[Case]:
+    facts = [(a, b, c) for a in (True, False) for b in (True, False) for c in (True, False)]
+    return [
+        Case(
+            f"{'types fit' if typed else 'types do not fit'}, "
+            f"{'it fails' if fails else 'no failure'}, {'mended' if mended else 'not mended'}",
+            (typed, fails, mended),
+        )
+        for typed, fails, mended in facts
+    ]
+
+
+def _verdict_of(typed: bool, fails: bool, mended: bool) -> str:
+    if not typed:
+        return "ill_typed"
+    if not fails:
+        return "holds"
+    return "repaired" if mended else "false"
+
+
+def _types_do_not_matter(typed: bool, fails: bool, mended: bool) -> str:
+    return _verdict_of(True, fails, mended)
+
+
+def _a_failure_is_the_end(typed: bool, fails: bool, mended: bool) -> str:
+    found = _verdict_of(typed, fails, mended)
+    return "false" if found == "repaired" else found
+
+
+def _mended_claims_hold(typed: bool, fails: bool, mended: bool) -> str:
+    found = _verdict_of(typed, fails, mended)
+    return "holds" if found == "repaired" else found
+
+
+def _ill_typed_only_if_it_fails(typed: bool, fails: bool, mended: bool) -> str:
+    return "holds" if not fails else _verdict_of(typed, fails, mended)
+
+
+def _repair_first(typed: bool, fails: bool, mended: bool) -> str:
+    return "repaired" if mended and typed else _verdict_of(typed, fails, mended)
+
+
+VERDICT_OF = Exercise(
+    name="verdict_of",
+    lesson=LESSON,
+    title="From facts to a verdict",
+    reference=_verdict_of,
+    cases=_verdict_cases,
+    misconceptions=(
+        Misconception(
+            "types_do_not_matter",
+            "You never answered ill_typed. A formula whose sides do not fit together says nothing "
+            "that could hold or fail: ask that first.",
+            _types_do_not_matter,
+        ),
+        Misconception(
+            "a_failure_is_the_end",
+            "You called every claim with a counterexample false. Where a small change of the "
+            "statement makes it true, the verdict is repaired.",
+            _a_failure_is_the_end,
+        ),
+        Misconception(
+            "mended_claims_hold",
+            "You said holds for a claim that fails as printed. The repair is another statement: "
+            "the verdict is repaired.",
+            _mended_claims_hold,
+        ),
+        Misconception(
+            "ill_typed_only_if_it_fails",
+            "You looked for failures before you asked whether the types fit. What does not type "
+            "check cannot be tried at all.",
+            _ill_typed_only_if_it_fails,
+        ),
+        Misconception(
+            "a_repair_without_a_failure",
+            "You said repaired for a claim that never failed. What holds as printed needs no "
+            "repair, even if a nicer statement is known.",
+            _repair_first,
+        ),
+    ),
+    returns="text",
+)
+
+
+# When left > right is more than rounding
+
+
+def _violation_cases(generator: torch.Generator) -> list[Case]:
+    pairs = (
+        ("clearly larger", 2.0, 1.0),
+        ("clearly smaller", 1.0, 2.0),
+        ("equal", 1.0, 1.0),
+        ("larger by rounding", 1.0 + 1e-12, 1.0),
+        ("smaller by rounding", 1.0, 1.0 + 1e-12),
+        ("large numbers, rounding", 1e9 + 1e-2, 1e9),
+        ("large numbers, a real difference", 1.001e9, 1e9),
+        ("small numbers, a real difference", 3e-12, 1e-12),
+        ("against zero", 0.4, 0.0),
+        ("both zero", 0.0, 0.0),
+    )
+    return [Case(label, (left, right, 1e-9)) for label, left, right in pairs]
+
+
+def _is_violation(left: float, right: float, tolerance: float) -> bool:
+    return left - right > tolerance * max(abs(left), abs(right))
+
+
+def _no_tolerance(left: float, right: float, tolerance: float) -> bool:
+    return left > right
+
+
+def _absolute_tolerance(left: float, right: float, tolerance: float) -> bool:
+    return left - right > tolerance
+
+
+def _any_difference(left: float, right: float, tolerance: float) -> bool:
+    return abs(left - right) > tolerance * max(abs(left), abs(right))
+
+
+def _other_way_round(left: float, right: float, tolerance: float) -> bool:
+    return _is_violation(right, left, tolerance)
+
+
+def _divided(left: float, right: float, tolerance: float) -> bool:
+    return left / right > 1 + tolerance
+
+
+IS_VIOLATION = Exercise(
+    name="is_violation",
+    lesson=LESSON,
+    title="More than rounding",
+    reference=_is_violation,
+    cases=_violation_cases,
+    misconceptions=(
+        Misconception(
+            "no_tolerance",
+            "You took every excess for a violation, rounding included. Ask for more than the "
+            "tolerance, as a share of the larger number.",
+            _no_tolerance,
+        ),
+        Misconception(
+            "absolute_tolerance",
+            "You compared the difference with the tolerance itself. Rounding grows with the "
+            "numbers: multiply the tolerance by the larger magnitude.",
+            _absolute_tolerance,
+        ),
+        Misconception(
+            "any_difference",
+            "You also report a left side that is smaller. The claim says left <= right, so only "
+            "a larger left side breaks it.",
+            _any_difference,
+        ),
+        Misconception(
+            "other_way_round",
+            "You report where the claim holds: left <= right. A violation is left > right.",
+            _other_way_round,
+        ),
+        Misconception(
+            "divided",
+            "You divided by the right side, which may be 0: the strongest violations have a right "
+            "side of zero. Compare the difference.",
+            _divided,
+        ),
+    ),
+    returns="number",
+)
+
+
+# How much of a bound is reached
+
+
+def _side_cases(generator: torch.Generator) -> list[Case]:
+    cases = []
+    for dtype in (torch.float64, torch.float32):
+        small = torch.tensor([[1.0, 3.0], [2.0, 12.0]], dtype=dtype)
+        cases.append(Case(f"two instances, {dtype}", (small[0], small[1])))
+        for n in (5, 40):
+            right = 0.1 + 5 * torch.rand(n, generator=generator, dtype=torch.float64)
+            left = right * torch.rand(n, generator=generator, dtype=torch.float64)
+            cases.append(Case(f"{n} instances, {dtype}", (left.to(dtype), right.to(dtype))))
+    return cases
+
+
+def _tightness(left: Tensor, right: Tensor) -> Tensor:
+    return (left / right).max()
+
+
+def _ratio_of_maxima(left: Tensor, right: Tensor) -> Tensor:
+    return left.max() / right.max()
+
+
+def _mean_ratio(left: Tensor, right: Tensor) -> Tensor:
+    return (left / right).mean()
+
+
+def _upside_down(left: Tensor, right: Tensor) -> Tensor:
+    return (right / left).max()
+
+
+def _smallest_ratio(left: Tensor, right: Tensor) -> Tensor:
+    return (left / right).min()
+
+
+def _smallest_gap(left: Tensor, right: Tensor) -> Tensor:
+    closest = (right - left).argmin()
+    return left[closest] / right[closest]
+
+
+TIGHTNESS = Exercise(
+    name="tightness",
+    lesson=LESSON,
+    title="How much of a bound is reached",
+    reference=_tightness,
+    cases=_side_cases,
+    misconceptions=(
+        Misconception(
+            "ratio_of_maxima",
+            "You divided the largest left by the largest right. They may belong to two instances: "
+            "divide first, then take the largest.",
+            _ratio_of_maxima,
+        ),
+        Misconception(
+            "mean_ratio",
+            "You took the mean. A bound is about the worst instance, so take the largest ratio.",
+            _mean_ratio,
+        ),
+        Misconception(
+            "upside_down",
+            "You divided right by left. A bound that is reached gives left / right = 1.",
+            _upside_down,
+        ),
+        Misconception(
+            "smallest_ratio",
+            "You took the instance farthest from the bound. Tightness asks for the nearest.",
+            _smallest_ratio,
+        ),
+        Misconception(
+            "smallest_difference",
+            "You chose the instance with the smallest difference. Small numbers have small "
+            "differences; compare ratios.",
+            _smallest_gap,
+        ),
+    ),
+    returns="number",
+)
+
+
+# A search over starts
+
+
+def _norms(starts: Tensor) -> Tensor:
+    return starts.norm(dim=1)
+
+
+def _sums(starts: Tensor) -> Tensor:
+    return starts.abs().sum(dim=1)
+
+
+def _largest(starts: Tensor) -> Tensor:
+    return starts.abs().amax(dim=1)
+
+
+def _search_cases(generator: torch.Generator) -> list[Case]:
+    sides = (("largest against l2 norm", _largest, _norms), ("l2 against l1 norm", _norms, _sums))
+    cases = []
+    for name, left, right in sides:
+        for shape in ((3, 2), (20, 4)):
+            for dtype in (torch.float64, torch.float32):
+                starts = torch.randn(shape, generator=generator, dtype=torch.float64)
+                # Starts of unlike length: the largest left side is not the largest ratio.
+                starts = starts * torch.rand(shape[0], 1, generator=generator, dtype=torch.float64)
+                label = f"{name}, {shape[0]} starts, {dtype}"
+                cases.append(Case(label, (left, right, starts.to(dtype))))
+    return cases
+
+
+def _worst_start(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return starts[(left(starts) / right(starts)).argmax()]
+
+
+def _largest_left(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return starts[left(starts).argmax()]
+
+
+def _least_right(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return starts[right(starts).argmin()]
+
+
+def _position_only(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return (left(starts) / right(starts)).argmax()
+
+
+def _ratio_only(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return (left(starts) / right(starts)).max()
+
+
+def _largest_difference(left: Callable, right: Callable, starts: Tensor) -> Tensor:
+    return starts[(left(starts) - right(starts)).argmax()]
+
+
+WORST_START = Exercise(
+    name="worst_start",
+    lesson=LESSON,
+    title="The start that comes nearest to the bound",
+    reference=_worst_start,
+    cases=_search_cases,
+    misconceptions=(
+        Misconception(
+            "largest_left_side",
+            "You chose the start with the largest left side. Its right side may be larger still: "
+            "compare the ratios.",
+            _largest_left,
+        ),
+        Misconception(
+            "smallest_right_side",
+            "You chose the start with the smallest right side. Compare the ratios left / right.",
+            _least_right,
+        ),
+        Misconception(
+            "position_only",
+            "You returned where the start stands in the list. Return the start itself: "
+            "starts[position].",
+            _position_only,
+        ),
+        Misconception(
+            "ratio_only",
+            "You returned the largest ratio. Wanted is the start at which it occurs, so that "
+            "somebody else can try it.",
+            _ratio_only,
+        ),
+        Misconception(
+            "largest_difference",
+            "You compared left - right. Long starts then win or lose by their length alone; "
+            "compare the ratios.",
+            _largest_difference,
+        ),
+    ),
+)
+
+
+EXERCISES: tuple[Exercise, ...] = (VERDICT_OF, IS_VIOLATION, TIGHTNESS, WORST_START)
