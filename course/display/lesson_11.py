@@ -72,12 +72,12 @@ def random_search_figure(n_starts: int = 20, n_frames: int = 6) -> Figure:
     axes.plot(tries, ratios.tolist(), ".", color="#888888", label="one random clip")
     axes.step(tries, best.tolist(), where="post", color=PALETTE[0], label="best so far")
     axes.axhline(1, color="black", linestyle="--", linewidth=1, label="the bound")
-    axes.set(xlim=(0, _MOST_STARTS + 2), ylim=(0, 1.08), xlabel="random clips tried")
+    axes.set(xlim=(0, _MOST_STARTS + 2), ylim=(-0.12, 1.08), xlabel="random clips tried")
     axes.set_ylabel("gradient norm / bound (no unit)")
     axes.set_title(
         f"{n_starts} random clips of {n_frames} frames reach {best[-1]:.3f} of the bound"
     )
-    axes.legend(loc="center right", fontsize=8)
+    axes.legend(loc="lower right", fontsize=8, ncols=3)
     figure.set_label(
         f"Dots for {n_starts} random clips of {n_frames} frames: the largest gradient norm of a "
         f"frame over the bound of Lemma 4.3. The best reaches {best[-1]:.3f}; the bound is at 1."
