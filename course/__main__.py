@@ -1,4 +1,4 @@
-"""The command line: ``python -m course edit | render | doctor | build | ledger``."""
+"""The command line: ``python -m course edit | finetune | render | doctor | build | ledger``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from course.finetune import command
 
 if TYPE_CHECKING:
     from course.editing import Edit
@@ -34,11 +36,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m course", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_edit(commands.add_parser("edit", help="edit an mp4 from a prompt"))
+    finetune = commands.add_parser("finetune", help="train an adapter on an mp4")
+    command.add_arguments(finetune)
+    finetune.set_defaults(run=_finetune)
     render = commands.add_parser("render", help="render a random scene as an mp4")
     render.add_argument("--seed", type=int, default=0)
     render.add_argument("--frames", type=int, default=8)
     render.add_argument("--size", type=int, default=64, help="side of the frames in pixels")
     render.add_argument("--output", type=Path, required=True)
+    render.add_argument("--depth", type=Path, help="also write the depth as an mp4, near is bright")
     render.set_defaults(run=_render)
     doctor = commands.add_parser("doctor", help="check the set-up")
     doctor.set_defaults(run=_doctor)
@@ -79,10 +85,16 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--finetune", type=int, default=60, help="steps of fine-tuning; 0: none")
     parser.add_argument("--filter-sigma", type=float, help="bilateral filter on x_t (Eq. 9)")
     parser.add_argument("--mask", type=float, default=0.15, help="threshold of it; 0: no mask")
+    parser.add_argument("--depth", type=Path, help="mp4 of the clip's depth, near is bright")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_edit)
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    _check_folder(options.output, "--output")
+    command.run(options)
 
 
 def _edit(options: argparse.Namespace) -> None:
@@ -100,7 +112,10 @@ def _edit(options: argparse.Namespace) -> None:
     side = pipe.unet.config.sample_size * 2 ** (len(pipe.vae.config.block_out_channels) - 1)
     if clip.size != (side, side):
         clip = read_clip(options.clip, n_frames=options.frames, size=side)
-    sigma = options.filter_sigma
+    sigma, depth = options.filter_sigma, None
+    if options.depth:  # a file shows nearness, the package speaks of distance
+        near = read_clip(options.depth, n_frames=options.frames, size=side).frames
+        depth = 1 - near.mean(1, keepdim=True)
     result = edit(
         clip,
         options.source,
@@ -113,6 +128,7 @@ def _edit(options: argparse.Namespace) -> None:
         refine=options.refine,
         latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
         mask_threshold=options.mask if options.mask > 0 else None,
+        depth=depth,
         finetune_steps=options.finetune,
         reconstruct=not options.no_baselines,
         baselines=not options.no_baselines,
@@ -144,11 +160,11 @@ def _draw_similarity(result: Edit, output: Path) -> Path:
     return path
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, option: str = "--output") -> None:
     """Fail before a minute of work rather than after it; write nothing yet."""
     if path.suffix.lower() != ".mp4":
-        raise ValueError(f"--output is {path}; wanted a name that ends in .mp4")
-    _check_folder(path, "--output")
+        raise ValueError(f"{option} is {path}; wanted a name that ends in .mp4")
+    _check_folder(path, option)
 
 
 def _check_folder(path: Path, option: str) -> None:
@@ -163,13 +179,22 @@ def _check_folder(path: Path, option: str) -> None:
 
 def _render(options: argparse.Namespace) -> None:
     _check_output(options.output)
+    if options.depth:
+        _check_output(options.depth, "--depth")
+        if options.depth.absolute() == options.output.absolute():
+            raise ValueError("--depth and --output name one file; give each a name of its own")
     import torch
 
-    from course.clips import Scene, render, write_clip
+    from course.clips import Clip, Scene, render, write_clip
+    from course.depth import depth_picture
 
     scene = Scene.random(torch.Generator().manual_seed(options.seed))
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    write_clip(render(scene, n_frames=options.frames, size=options.size), options.output)
+    clip = render(scene, n_frames=options.frames, size=options.size)
+    write_clip(clip, options.output)
+    if options.depth:
+        options.depth.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(Clip(depth_picture(clip.depth), clip.fps), options.depth)
     print(f"{options.output}: {scene.caption}")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 NoisePredictor = Callable[[Tensor, "int | Tensor"], Tensor]
+Control = Callable[[Tensor, "int | Tensor", Tensor], tuple[list[Tensor], Tensor]]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
@@ -112,13 +113,16 @@ def noise_predictor(
     *,
     guidance: float = 1.0,
     negative_text: Tensor | None = None,
+    control: Control | None = None,
 ) -> NoisePredictor:
     """Return eps_theta of Eqs. 5 and 8: a function (latents, timestep) -> noise like latents.
 
     `text` (1 | T, L, d) are the text tokens of all frames or of each, read once. A model that
     predicts velocity is converted. `guidance` is the scale of classifier-free guidance against
     `negative_text` (default: the empty prompt), both halves in one batch; at 1 the unconditional
-    half has no weight and is not computed. Gradients flow: sample under `torch.no_grad()`.
+    half has no weight and is not computed. `control` (Fig. 1; see `course.depth`) takes what the
+    UNet takes and returns what it adds to the features of its down path and its middle block.
+    Gradients flow: sample under `torch.no_grad()`.
 
     Raises ValueError for texts of different lengths, and the returned function for latents whose
     number of frames does not fit the text (slice the text as you slice the frames).
@@ -135,11 +139,12 @@ def noise_predictor(
             batches[n_frames] = whole.to(pipe.unet.dtype)
         batch = batches[n_frames]
         per_frame = isinstance(timestep, Tensor) and timestep.ndim > 0
-        output = pipe.unet(
+        inputs = (
             latents.repeat(halves, 1, 1, 1).to(batch.dtype),
             timestep.repeat(halves) if per_frame else timestep,
             batch,
-        ).sample
+        )
+        output = pipe.unet(*inputs, **_residuals(control, inputs)).sample
         if guidance != 1:
             unconditional, conditional = output.chunk(2)
             output = unconditional + guidance * (conditional - unconditional)
@@ -148,6 +153,13 @@ def noise_predictor(
         return output.to(latents.dtype)
 
     return predict
+
+
+def _residuals(control: Control | None, inputs: tuple) -> dict[str, object]:
+    if control is None:
+        return {}
+    down, middle = control(*inputs)
+    return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
 
 
 def _find(name: str | Path) -> str:

@@ -10,6 +10,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from course import models
+from course.depth import load_depth
 from training import __main__ as command
 from training import autoencoder
 from training.data import frames_and_captions
@@ -68,8 +69,10 @@ def test_residual_branches_start_at_zero():
 
 def test_the_command_makes_a_model_that_loads_and_denoises(tmp_path, monkeypatch):
     counts = {"images": 12, "autoencoder-steps": 2, "autoencoder-batch": 2, "steps": 2, "batch": 2}
+    counts |= {"depth-steps": 2, "depth-batch": 2}
     arguments = [part for name, n in counts.items() for part in (f"--{name}", str(n))]
     folders = ["--folder", str(tmp_path), "--output", str(tmp_path / "model")]
+    folders += ["--depth-output", str(tmp_path / "depth")]
     monkeypatch.setattr(sys, "argv", ["training", *folders, *arguments])
     command.main()
     pipe = models.load(tmp_path / "model", device="cpu")
@@ -77,3 +80,4 @@ def test_the_command_makes_a_model_that_loads_and_denoises(tmp_path, monkeypatch
     with torch.no_grad():
         noise = models.noise_predictor(pipe, text)(torch.zeros(1, 4, 16, 16), 500)
     assert noise.isfinite().all()
+    assert load_depth(tmp_path / "depth", device="cpu").config.conditioning_channels == 3

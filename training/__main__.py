@@ -1,7 +1,8 @@
 """``python -m training``: make the embedded model from nothing but this repository.
 
 Renders the data, trains the autoencoder, encodes the frames, trains UNet and text encoder, and
-writes a Stable Diffusion folder in float16. Interrupt it at any time; the same command resumes.
+writes a Stable Diffusion folder in float16; then the depth control beside it. Interrupt it at any
+time; the same command resumes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from . import autoencoder, data, denoiser, text
+from course import models
+
+from . import autoencoder, data, denoiser, depth, text
 
 
 def main() -> None:
@@ -25,6 +28,10 @@ def main() -> None:
     parser.add_argument("--autoencoder-batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2_950)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--depth-output", type=Path, default=Path("runs/model_depth"))
+    parser.add_argument("--depth-images", type=int, default=6_000)
+    parser.add_argument("--depth-steps", type=int, default=700)
+    parser.add_argument("--depth-batch", type=int, default=16)
     options = parser.parse_args()
 
     frames, captions = data.cached(options.folder / "data", options.images)
@@ -38,6 +45,7 @@ def main() -> None:
         n_steps=options.steps, batch_size=options.batch,
     )  # fmt: skip
     export(options.output, vae, model, scheduler)
+    control(latents, captions, options)
 
 
 def finished_autoencoder(frames: torch.Tensor, options: argparse.Namespace) -> AutoencoderKL:
@@ -72,6 +80,18 @@ def export(
     pipe.to(dtype=torch.float16).save_pretrained(folder)
     text.check_tokenizer(folder / "tokenizer")
     print(f"wrote {folder}")
+
+
+def control(latents: torch.Tensor, captions: list[str], options: argparse.Namespace) -> None:
+    """Train the depth control on the finished model, as it is in float16, and write it."""
+    pipe = models.load(options.output, device="cpu")
+    n_images = min(options.depth_images, len(captions))
+    network = depth.fit(
+        pipe, latents[:n_images], captions[:n_images],
+        depth.cached(options.folder / "data", n_images), options.folder / "depth",
+        n_steps=options.depth_steps, batch_size=options.depth_batch,
+    )  # fmt: skip
+    depth.export(network, options.depth_output)
 
 
 if __name__ == "__main__":

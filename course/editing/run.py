@@ -13,6 +13,7 @@ from torch import Tensor
 
 from course.adapters import adapter_disabled, has_adapter, load_adapter, remove_lora
 from course.clips import Clip
+from course.depth import DepthControl, control_for
 from course.finetune import FinetuneStep, finetune
 from course.models import decode_latents, encode_frames, encode_prompt
 from course.temporal import adjacent_similarities
@@ -46,6 +47,7 @@ def edit(
     refine: int = 0,
     latent_filter: Callable[[Tensor], Tensor] | None = None,
     mask_threshold: float | None = 0.15,
+    depth: Tensor | DepthControl | bool | None = None,
     finetune_steps: int = 60,
     n_shared: int = 0,
     n_frame: int = 0,
@@ -62,15 +64,17 @@ def edit(
     them; leaving out more changes less and keeps the background truer). ``refine`` adds
     fixed-point rounds to the inversion, ``latent_filter`` acts on every x_t (Eq. 9). Where the two
     prompts disagree about the noise by less than ``mask_threshold`` times the frame's largest
-    difference, the clip stays as it is (None: all may change). ``adapter`` is a folder that
-    ``save_adapter`` wrote; without one, an adapter is trained on the clip for ``finetune_steps``
-    (0: none) with ``n_shared`` and ``n_frame`` prompt tokens, and taken out again. At most
-    ``chunk_size`` frames are in flight. ``reconstruct`` samples with the source prompt too,
-    ``baselines`` adds the clips that the figures must be held against. ``generator`` (CPU;
-    default seed 0) draws the rest.
+    difference, the clip stays as it is (None: all may change). ``depth`` (Fig. 1) says where things
+    stand, in inversion and sampling alike: True for the clip's own, a tensor (T, 1, H, W) of
+    distances in [0, 1], or a ``DepthControl`` with a ControlNet of your choice; a clip's own depth
+    holds its shapes, too. ``adapter`` is a folder that ``save_adapter`` wrote; without one, an
+    adapter is trained on the clip for ``finetune_steps`` (0: none) with ``n_shared`` and
+    ``n_frame`` prompt tokens, and taken out again. At most ``chunk_size`` frames are in flight.
+    ``reconstruct`` samples with the source prompt too, ``baselines`` adds the clips that the
+    figures must be held against. ``generator`` (CPU; default seed 0) draws the rest.
 
     Raises ValueError for words the model does not know, sizes it cannot encode, fewer than 2
-    frames (3 with fine-tuning) or settings out of range.
+    frames (3 with fine-tuning), depth that is missing or does not fit, or settings out of range.
     """
     if clip.n_frames < 2:
         raise ValueError(f"the clip has {clip.n_frames} frame; an edit wants a video of 2 or more")
@@ -79,6 +83,7 @@ def edit(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     skip = n_steps // 4 if skip is None else skip
     run = Run(pipe, n_steps, skip, chunk_size, progress, latent_filter)
+    run.control = _control(pipe, clip, depth)
     texts = Texts(*(encode_prompt(pipe, text) for text in (source_prompt, target_prompt, "")))
     with run.stage("encode", 1):
         latents = encode_frames(pipe, clip.frames.to(pipe.device), chunk_size=chunk_size)
@@ -100,6 +105,19 @@ def edit(
     prompts = {name: target_prompt if name in _EDITED else source_prompt for name in results}
     clips = _decode(run, results, clip, prompts)
     return _result(clip, {"source": latents, **results}, clips, inverted, run, training)
+
+
+def _control(
+    pipe: StableDiffusionPipeline, clip: Clip, depth: Tensor | DepthControl | bool | None
+) -> DepthControl | None:
+    if depth is None or depth is False:
+        return None
+    if depth is True and clip.depth is None:
+        raise ValueError(
+            "depth=True wants a clip that knows its depth, and this one does not; give a tensor "
+            f"({clip.n_frames}, 1, {clip.size[0]}, {clip.size[1]}) of distances in [0, 1]"
+        )
+    return control_for(pipe, clip.frames, clip.depth if depth is True else depth)
 
 
 def _finetune(

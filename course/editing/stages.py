@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from course.depth import DepthControl
 from course.diffusion import DiffusionStep, NoiseSchedule, ddim_step, invert, sample
 from course.models import noise_predictor
 from course.tokens import PromptTokens
@@ -90,6 +91,7 @@ class Run:
     progress: bool
     latent_filter: Callable[[Tensor], Tensor] | None
     tokens: PromptTokens | None = None
+    control: DepthControl | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -108,12 +110,15 @@ class Run:
     def predictor(
         self, text: Tensor, frames: slice, *, guidance: float = 1.0, empty: Tensor | None = None
     ) -> Callable[[Tensor, int], Tensor]:
-        """Return the noise prediction for a chunk, with its prompt tokens (Eq. 13)."""
+        """Return the noise prediction for a chunk, with its prompt tokens (Eq. 13) and depth."""
         text, negative = (
             given if given is None or self.tokens is None else self.tokens(given, frames)
             for given in (text, empty)
         )
-        return noise_predictor(self.pipe, text, guidance=guidance, negative_text=negative)
+        return noise_predictor(
+            self.pipe, text, guidance=guidance, negative_text=negative,
+            control=None if self.control is None else self.control[frames],
+        )  # fmt: skip
 
     def invert(
         self, name: str, latents: Tensor, texts: Texts, *, refine: int, threshold: float | None

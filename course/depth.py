@@ -1,0 +1,182 @@
+"""Depth control (Fig. 1): a ControlNet beside the UNet that says where things stand.
+
+The paper draws depth as an input of the denoiser and gives no equation for it; the released code
+uses a frozen ControlNet, and so does the course. Source: ControlNet, arXiv 2302.05543.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from course import device as best_device
+
+if TYPE_CHECKING:
+    from diffusers import ControlNetModel, StableDiffusionPipeline
+
+STABLE_DIFFUSION = "lllyasviel/control_v11f1p_sd15_depth"
+"""Hub id of a depth ControlNet for Stable Diffusion 1.5."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_SHARED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
+_STABLE_DIFFUSION_WIDTH = 768  # of the text tokens of versions 1.1 to 1.5
+
+
+def load_depth(
+    name: str | Path = "embedded",
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> ControlNetModel:
+    """Return a depth `ControlNetModel` of diffusers, frozen and in evaluation mode.
+
+    `name` is "embedded" (for the small model inside this package), a folder that holds a
+    ControlNet, or a hub id such as `STABLE_DIFFUSION`. `device` defaults to `course.device()`,
+    `dtype` to float32. Raises FileNotFoundError for a folder that does not exist, ValueError for
+    one that holds no ControlNet, OSError for a hub id that cannot be had.
+    """
+    source = _find(name)
+    from diffusers import ControlNetModel
+
+    try:
+        network = ControlNetModel.from_pretrained(source, torch_dtype=dtype or torch.float32)
+    except Exception as error:  # every library below raises kinds of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if Path(source).is_dir():
+            raise ValueError(f"{source} does not hold a whole ControlNet: {reason}") from error
+        raise OSError(
+            f"{source} is no folder here, and the hub did not provide it ({reason}); "
+            "check the name, connect once to cache it, or give a folder"
+        ) from error
+    return network.requires_grad_(False).eval().to(best_device() if device is None else device)
+
+
+def depth_picture(depth: Tensor) -> Tensor:
+    """Return what a depth ControlNet looks at, (T, 3, H, W) in [0, 1]: grey, near is bright.
+
+    Takes depth (T, 1, H, W) in [0, 1], the distance from the camera. Raises TypeError for depth
+    that is not floating point, ValueError for another shape or values outside [0, 1].
+    """
+    if not isinstance(depth, Tensor) or not depth.is_floating_point():
+        raise TypeError(
+            "depth must be a floating point tensor (T, 1, H, W), got "
+            f"{getattr(depth, 'dtype', type(depth).__name__)}"
+        )
+    if depth.ndim != 4 or depth.shape[1] != 1 or 0 in depth.shape:
+        raise ValueError(f"depth must have the shape (T, 1, H, W), got {tuple(depth.shape)}")
+    low, high = (value.item() for value in depth.detach().aminmax())
+    if not (low >= 0 and high <= 1):  # written so that NaN fails as well
+        raise ValueError(
+            f"depth runs from {low:.3g} to {high:.3g}; wanted distances in [0, 1], near is "
+            "small: divide by the largest one (a map whose bright pixels are near: 1 - map)"
+        )
+    return (1 - depth).expand(-1, 3, -1, -1)
+
+
+class DepthControl:
+    """A depth ControlNet together with the depth of T frames: `control` of `noise_predictor`.
+
+    `control(latents, timestep, text)` returns what the UNet adds to the features of its down path,
+    a list, and of its middle block. `strength` multiplies them: 0 changes nothing. `control[a:b]`
+    keeps some of the frames. Raises as `depth_picture` does, and ValueError for a strength that
+    is not finite.
+    """
+
+    def __init__(self, network: ControlNetModel, depth: Tensor, strength: float = 1.0) -> None:
+        if not math.isfinite(strength):
+            raise ValueError(f"strength must be a finite number, got {strength}; 1 is usual")
+        self.network, self.depth, self.strength = network, depth, float(strength)
+        self._picture = depth_picture(depth).to(network.device, network.dtype)
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def __getitem__(self, frames: slice) -> DepthControl:
+        return DepthControl(self.network, self.depth[frames], self.strength)
+
+    def __call__(
+        self, latents: Tensor, timestep: int | Tensor, text: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return residuals for a batch: the T frames once, or once for each half of guidance."""
+        repeats, rest = divmod(len(latents), len(self))
+        if rest:
+            raise ValueError(
+                f"depth has {len(self)} frames and the batch has {len(latents)}; cut the depth as "
+                "you cut the frames: control[a:b]"
+            )
+        down, middle = self.network(
+            latents, timestep, text, self._picture.repeat(repeats, 1, 1, 1),
+            conditioning_scale=self.strength, return_dict=False,
+        )  # fmt: skip
+        return list(down), middle
+
+
+def control_for(
+    pipe: StableDiffusionPipeline, frames: Tensor, depth: Tensor | DepthControl
+) -> DepthControl:
+    """Return the control of `frames` (T, 3, H, W) for this pipeline, checked against both.
+
+    Depth that is a tensor gets the ControlNet that belongs to the pipeline: the embedded one, or
+    `STABLE_DIFFUSION`. Raises as `load_depth` and `depth_picture` do, and ValueError for depth of
+    another length or size than the frames and for a ControlNet made for another model.
+    """
+    wanted = (len(frames), 1, *frames.shape[2:])
+    given = depth.depth if isinstance(depth, DepthControl) else depth
+    if isinstance(given, Tensor) and tuple(given.shape) != wanted:
+        raise ValueError(
+            f"depth has the shape {tuple(given.shape)}; wanted {wanted} to go with the frames"
+        )
+    if not isinstance(depth, DepthControl):
+        depth_picture(depth)  # fail before loading
+        is_large = pipe.unet.config.cross_attention_dim == _STABLE_DIFFUSION_WIDTH
+        name = STABLE_DIFFUSION if is_large else "embedded"
+        depth = DepthControl(load_depth(name, device=pipe.device, dtype=pipe.unet.dtype), depth)
+    _check_fits(depth.network, pipe)
+    return depth
+
+
+def _check_fits(network: ControlNetModel, pipe: StableDiffusionPipeline) -> None:
+    ours, theirs = network.config, pipe.unet.config
+    wrong = {
+        key: (ours[key], theirs[key])
+        for key in _SHARED
+        if _as_plain(ours[key]) != _as_plain(theirs[key])
+    }
+    factor = 2 ** (len(ours.conditioning_embedding_out_channels) - 1)
+    vae_factor = 2 ** (len(pipe.vae.config.block_out_channels) - 1)
+    if factor != vae_factor:
+        wrong["pixels for each latent"] = factor, vae_factor
+    if wrong:
+        faults = "; ".join(f"{key} is {a}, wanted {b}" for key, (a, b) in wrong.items())
+        raise ValueError(
+            f"the ControlNet was made for another model ({faults}); give "
+            "DepthControl(load_depth(name), depth) with one that was trained for yours"
+        )
+
+
+def _as_plain(value: object) -> object:
+    return list(value) if isinstance(value, (list, tuple)) else value  # JSON knows no tuples
+
+
+def _find(name: str | Path) -> str:
+    """Return a folder that holds a ControlNet, or a hub id as it is."""
+    inside = resources.files("course") / "embedded_depth"
+    folder = Path(str(inside)) if name == "embedded" else Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return str(folder)
+    if folder.exists():
+        raise ValueError(
+            f"{folder} holds no ControlNet; give the folder that holds its config.json"
+        )
+    if name != "embedded" and isinstance(name, str) and _HUB_ID.fullmatch(name):
+        return name
+    raise FileNotFoundError(
+        f"there is no ControlNet folder {folder}; give another, a hub id of the form owner/name, "
+        'or "embedded" (missing? install the package again)'
+    )
