@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from course import models
-from course.adapters import add_lora, has_adapter, remove_lora, save_adapter
+from course.adapters import TOKENS_FILE, add_lora, has_adapter, remove_lora, save_adapter
 from course.clips import Clip, Scene, read_clip, render
 from course.editing import Edit, edit
 from course.editing.stages import difference_mask
 from course.metrics import psnr
+from course.tokens import PromptTokens
 
 SOURCE = "a red circle moving right on a blue background"
 TARGET = "a green star moving right on a blue background"
@@ -133,6 +134,17 @@ def test_a_saved_adapter_is_used_and_taken_out_again(pipe, clip, tmp_path):
     adapted = quick(clip, pipe, adapter=tmp_path)
     assert not torch.allclose(adapted.clip.frames, quick(clip, pipe).clip.frames)
     assert not has_adapter(pipe.unet)
+
+
+def test_saved_tokens_are_used_with_or_without_an_adapter(pipe, clip, tmp_path):
+    tokens = PromptTokens(1, 1, pipe.text_encoder.config.hidden_size, clip.n_frames)
+    with torch.no_grad():
+        tokens.shared.fill_(1.0)
+    tokens.save(tmp_path / TOKENS_FILE)
+    steered = quick(clip, pipe, adapter=tmp_path)
+    assert not torch.allclose(steered.clip.frames, quick(clip, pipe).clip.frames)
+    with pytest.raises(ValueError, match="4 frames and the clip has 3"):
+        quick(clip[:3], pipe, adapter=tmp_path)
 
 
 def test_a_failing_edit_leaves_no_adapter_behind(pipe, clip):

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from course.adapters import adapter_disabled, has_adapter, load_adapter, remove_lora
+from course.adapters import (
+    ADAPTER_FILE,
+    TOKENS_FILE,
+    adapter_disabled,
+    has_adapter,
+    load_adapter,
+    remove_lora,
+)
 from course.clips import Clip
 from course.depth import DepthControl, control_for
 from course.finetune import FinetuneStep, finetune
@@ -88,7 +95,7 @@ def edit(
     with run.stage("encode", 1):
         latents = encode_frames(pipe, clip.frames.to(pipe.device), chunk_size=chunk_size)
     inversion = {"refine": refine, "threshold": mask_threshold}
-    with _adapted(pipe, adapter):
+    with _adapted(run, adapter, clip.n_frames):
         training = _finetune(
             run, latents, source_prompt, adapter, finetune_steps, (n_shared, n_frame), generator
         )
@@ -145,16 +152,32 @@ def _finetune(
 
 
 @contextmanager
-def _adapted(pipe: StableDiffusionPipeline, adapter: str | Path | None) -> Iterator[None]:
+def _adapted(run: Run, adapter: str | Path | None, n_frames: int) -> Iterator[None]:
     """Leave the UNet as it was found: an adapter that this edit brings goes out again."""
-    had_adapter = has_adapter(pipe.unet)
+    unet = run.pipe.unet
+    had_adapter = has_adapter(unet)
     if adapter is not None:
-        load_adapter(adapter, pipe.unet)
+        tokens = Path(adapter) / TOKENS_FILE
+        if tokens.is_file():
+            run.tokens = _saved_tokens(run, tokens, n_frames)
+        # Tokens may have been trained alone.
+        if run.tokens is None or (Path(adapter) / ADAPTER_FILE).is_file():
+            load_adapter(adapter, unet)
     try:
         yield
     finally:
-        if not had_adapter and has_adapter(pipe.unet):
-            remove_lora(pipe.unet)
+        if not had_adapter and has_adapter(unet):
+            remove_lora(unet)
+
+
+def _saved_tokens(run: Run, path: Path, n_frames: int) -> PromptTokens:
+    tokens = PromptTokens.from_file(path).to(run.pipe.unet.device).requires_grad_(False)
+    if len(tokens.frame) != n_frames:
+        raise ValueError(
+            f"{path} has tokens for {len(tokens.frame)} frames and the clip has {n_frames}; edit "
+            "as many frames as were trained on, or take the file out of the folder"
+        )
+    return tokens
 
 
 def _baselines(
