@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from course.diffusion import NoiseSchedule
+from course.models import noise_predictor
 from course.tokens import PromptTokens
 
 
@@ -113,3 +117,50 @@ def test_text_of_another_shape_is_refused(tokens, shape):
 def test_a_single_index_is_refused(tokens, text):
     with pytest.raises(ValueError, match="slice or an index tensor"):
         tokens(text, 1)
+
+
+def predictor_of(unet, tokens, text, **settings):
+    """Return a noise predictor whose UNet sees the tokens before the text."""
+    alphas = NoiseSchedule.stable_diffusion().alphas_cumprod
+    scheduler = SimpleNamespace(alphas_cumprod=alphas, config={"prediction_type": "epsilon"})
+    pipe = SimpleNamespace(unet=unet, scheduler=scheduler)
+    return noise_predictor(pipe, tokens(text), **settings)
+
+
+class SeenText(torch.nn.Module):
+    """Stands for a UNet: keeps the text that it was given, and answers with zeros."""
+
+    dtype = torch.float32
+
+    def forward(self, latents, timestep, text):
+        self.text = text
+        return SimpleNamespace(sample=torch.zeros_like(latents))
+
+
+def test_both_halves_of_guidance_see_the_same_tokens(tokens, text):
+    unet, empty = SeenText(), torch.zeros(1, 5, 8)
+    predict = predictor_of(unet, tokens, text, guidance=3.0, negative_text=tokens(empty))
+    predict(torch.zeros(4, 4, 2, 2), 10)
+    unconditional, conditional = unet.text.chunk(2)
+    assert torch.equal(conditional, tokens(text))
+    assert torch.equal(unconditional[:, :5], conditional[:, :5])
+    assert not unconditional[:, 5:].any()
+
+
+def test_guidance_with_tokens_on_one_half_alone_is_refused(tokens, text):
+    with pytest.raises(ValueError, match="put prompt tokens on negative_text"):
+        predictor_of(SeenText(), tokens, text, guidance=3.0, negative_text=text)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_tokens_learn_through_any_unet_that_attends_to_text(tokens, text, heads):
+    from diffusers import UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        sample_size=4, in_channels=2, out_channels=2, layers_per_block=1, norm_num_groups=2,
+        block_out_channels=(4,), down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",), attention_head_dim=heads, cross_attention_dim=8,
+    )  # fmt: skip
+    latents = torch.randn(4, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    predictor_of(unet.requires_grad_(False), tokens, text)(latents, 10).square().sum().backward()
+    assert tokens.shared.grad.abs().max() > 0 and tokens.frame.grad.flatten(1).any(1).all()

@@ -1,0 +1,356 @@
+"""Exercises of lesson 09: low-rank layers and their limits (Eq. 2).
+
+Inputs are rows, as in PyTorch: x is (N, d), W_0 (d', d), A (r, d), B (d', r). The exercises on the
+objective (Eqs. 3 to 6) are in `lesson_09_objective`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from course.exercises.lesson_09_objective import EXERCISES as OBJECTIVE
+from course.exercises.lesson_09_objective import LESSON
+
+_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
+# Width in, width out, rank, alpha; the square one lets transposed matrices fit.
+_SIZES = ((2, 3, 1, 2.0), (3, 3, 3, 1.0), (4, 4, 2, 8.0), (6, 5, 2, 2.0), (12, 8, 4, 1.0))
+
+
+def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+# The layer
+
+
+def _forward_cases(generator: torch.Generator) -> list[Case]:
+    cases = []
+    for dtype, name in _DTYPES.items():
+        for wide, out, rank, alpha in _SIZES:
+            x, w_0 = _normal(generator, dtype, 4, wide), _normal(generator, dtype, out, wide)
+            a, b = _normal(generator, dtype, rank, wide), _normal(generator, dtype, out, rank)
+            label = f"{wide} numbers in, {out} out, rank {rank}, alpha {alpha:g}, {name}"
+            cases.append(Case(label, (x, w_0, a, b, alpha)))
+        cases.append(Case(f"B = 0, as at the start, {name}", (x, w_0, a, torch.zeros_like(b), 4.0)))
+    return cases
+
+
+def _forward(x: Tensor, w_0: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
+    return x @ w_0.T + alpha / len(a) * (x @ a.T @ b.T)
+
+
+LORA_FORWARD = Exercise(
+    name="lora_forward",
+    lesson=LESSON,
+    title="A low-rank layer",
+    reference=_forward,
+    cases=_forward_cases,
+    misconceptions=(
+        Misconception(
+            "forgot_the_scale",
+            "The low-rank part is not scaled. LoRA multiplies it by alpha / r, which Eq. 2 leaves "
+            "out.",
+            lambda x, w_0, a, b, alpha: x @ w_0.T + x @ a.T @ b.T,
+        ),
+        Misconception(
+            "scaled_by_alpha",
+            "You scale by alpha. Divide by the rank too: then a wider adapter does not push "
+            "harder only because it is wider.",
+            lambda x, w_0, a, b, alpha: x @ w_0.T + alpha * (x @ a.T @ b.T),
+        ),
+        Misconception(
+            "scaled_by_the_root",
+            "You divide alpha by the root of the rank. That is a variant of its own (rank-"
+            "stabilised LoRA); the usual scale is alpha / r.",
+            lambda x, w_0, a, b, alpha: x @ w_0.T + alpha / len(a) ** 0.5 * (x @ a.T @ b.T),
+        ),
+        Misconception(
+            "replaced_w0",
+            "The frozen W_0 x is missing. The adapter adds to the layer and does not take its "
+            "place.",
+            lambda x, w_0, a, b, alpha: alpha / len(a) * (x @ a.T @ b.T),
+        ),
+        Misconception(
+            "added_to_the_input",
+            "You add the low-rank part to x. It belongs beside W_0 x, at the output.",
+            lambda x, w_0, a, b, alpha: x + alpha / len(a) * (x @ a.T @ b.T),
+        ),
+        Misconception(
+            "swapped_a_and_b",
+            "A and B have changed places. A comes first and makes r numbers of the input, then B "
+            "makes the output of these.",
+            lambda x, w_0, a, b, alpha: x @ w_0.T + alpha / len(a) * (x @ b.T @ a.T),
+        ),
+        Misconception(
+            "scaled_both",
+            "W_0 x is scaled as well. The frozen part stays as it is.",
+            lambda x, w_0, a, b, alpha: alpha / len(a) * (x @ w_0.T + x @ a.T @ b.T),
+        ),
+    ),
+)
+
+
+# Merging
+
+
+def _merge_cases(generator: torch.Generator) -> list[Case]:
+    return [Case(each.label, each.arguments[1:]) for each in _forward_cases(generator)]
+
+
+def _merged(w_0: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
+    return w_0 + alpha / len(a) * (b @ a)
+
+
+MERGE_LORA = Exercise(
+    name="merge_lora",
+    lesson=LESSON,
+    title="Merge the adapter",
+    reference=_merged,
+    cases=_merge_cases,
+    misconceptions=(
+        Misconception(
+            "forgot_the_scale",
+            "The scale alpha / r is missing. The merged layer must do what the two parts did.",
+            lambda w_0, a, b, alpha: w_0 + b @ a,
+        ),
+        Misconception(
+            "swapped_a_and_b",
+            "This is A B. It is (r, r) and fits W_0 only by accident; the change is B A.",
+            lambda w_0, a, b, alpha: w_0 + alpha / len(a) * (a @ b),
+        ),
+        Misconception(
+            "transposed",
+            "You added the change transposed, A'B', which takes outputs to inputs. The change is "
+            "B A.",
+            lambda w_0, a, b, alpha: w_0 + alpha / len(a) * (b @ a).T,
+        ),
+        Misconception(
+            "only_the_change",
+            "This is the change alone. The merged matrix is W_0 plus the change.",
+            lambda w_0, a, b, alpha: alpha / len(a) * (b @ a),
+        ),
+        Misconception(
+            "taken_off",
+            "You take the adapter off. That undoes a merge; merging adds.",
+            lambda w_0, a, b, alpha: w_0 - alpha / len(a) * (b @ a),
+        ),
+    ),
+)
+
+
+# The best adapter of a rank
+
+
+def _change_cases(generator: torch.Generator) -> list[Case]:
+    cases = []
+    for wide, out, rank in ((2, 2, 1), (4, 3, 1), (5, 5, 2), (8, 6, 3)):
+        w_0 = _normal(generator, torch.float64, out, wide)
+        w = w_0 + _normal(generator, torch.float64, out, wide)
+        cases.append(Case(f"a change of size ({out}, {wide}), rank {rank}", (w_0, w, rank)))
+    return cases
+
+
+def _best(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    left, values, right = torch.linalg.svd(w - w_0, full_matrices=False)
+    return left[:, :rank] * values[:rank], right[:rank]
+
+
+def _factors_fit(arguments: tuple, answer: tuple) -> str | None:
+    """Return why an answer is no pair (B, A) of the sizes asked for, or None."""
+    w_0, _, rank = arguments
+    wanted = [(len(w_0), rank), (rank, w_0.shape[1])]
+    came = [tuple(part.shape) for part in answer]
+    if came != wanted:
+        return f"B and A have the sizes {wanted[0]} and {wanted[1]}, but {came} came."
+    if not all(part.isfinite().all() for part in answer):
+        return "B or A is not finite."
+    return None
+
+
+def _error_is_least(arguments: tuple, answer: tuple) -> str | None:
+    if _factors_fit(arguments, answer):
+        return None  # the first property has said so
+    w_0, w, rank = arguments
+    b, a = (part.double() for part in answer)
+    error = (w - w_0 - b @ a).norm().item()
+    least = torch.linalg.svdvals(w - w_0)[rank:].norm().item()
+    if error <= least * (1 + 1e-6) + 1e-6:
+        return None
+    return f"||W - W_0 - BA|| is {error:.4f}, and {least:.4f} can be reached."
+
+
+def _singular_parts(w_0: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.linalg.svd(w - w_0, full_matrices=False)
+
+
+def _without_values(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    left, _, right = _singular_parts(w_0, w)
+    return left[:, :rank], right[:rank]
+
+
+def _values_twice(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    left, values, right = _singular_parts(w_0, w)
+    return left[:, :rank] * values[:rank], values[:rank, None] * right[:rank]
+
+
+def _least_values(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    left, values, right = _singular_parts(w_0, w)
+    return left[:, -rank:] * values[-rank:], right[-rank:]
+
+
+def _same_product(wrong):
+    """Return a test for answers with the product of a wrong one: factors are never unique."""
+
+    def matches(arguments: tuple, answer: tuple) -> bool:
+        if _factors_fit(arguments, answer):
+            return False
+        b, a = wrong(*arguments)
+        return torch.allclose(answer[0].double() @ answer[1].double(), b @ a, atol=1e-6)
+
+    return matches
+
+
+def _of_the_whole(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    return _best(torch.zeros_like(w_0), w, rank)
+
+
+def _other_direction(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    return _best(w, w_0, rank)
+
+
+_BEST_SLIPS = (
+    (
+        "forgot_the_singular_values",
+        "The directions are right, but each counts as 1. Multiply each by its singular value.",
+        _without_values,
+    ),
+    (
+        "singular_values_in_both",
+        "The singular values went into B and into A, so each counts squared. Give them to one of "
+        "the two, or their roots to both.",
+        _values_twice,
+    ),
+    (
+        "smallest_singular_values",
+        "You kept the smallest singular values. The largest come first in torch.linalg.svd.",
+        _least_values,
+    ),
+    (
+        "adapted_the_whole_matrix",
+        "You took W apart. The frozen W_0 is there already; the adapter only has to give W - W_0.",
+        _of_the_whole,
+    ),
+    (
+        "wrong_direction",
+        "The sign is wrong: this leads from W to W_0. The adapter adds W - W_0.",
+        _other_direction,
+    ),
+)
+
+BEST_LORA = Exercise(
+    name="best_lora",
+    lesson=LESSON,
+    title="The best adapter of a rank",
+    reference=_best,
+    cases=_change_cases,
+    misconceptions=tuple(
+        Misconception(name, hint, answer, matches=_same_product(answer))
+        for name, hint, answer in _BEST_SLIPS
+    ),
+    properties=(
+        Property("B and A have the right sizes", _factors_fit),
+        Property("no adapter of the rank is nearer", _error_is_least),
+    ),
+    compare=by_properties,
+    returns="tensors",
+)
+
+
+# An adapter that sets the features of one x to zero
+
+
+def _collapse_cases(generator: torch.Generator) -> list[Case]:
+    cases = [
+        Case(
+            "W_0 = [[2, 1], [0, 1]], x = (1, 1)",
+            (torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([1.0, 1.0])),
+        )
+    ]
+    for wide, out, size in ((3, 2, 1.0), (4, 4, 3.0), (6, 5, 0.1), (16, 12, 1.0)):
+        w_0 = _normal(generator, torch.float64, out, wide)
+        x = size * _normal(generator, torch.float64, wide)
+        cases.append(Case(f"{wide} numbers in, {out} out, ||x|| = {x.norm():.3g}", (w_0, x)))
+    return cases
+
+
+def _collapse(w_0: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    return -(w_0 @ x)[:, None], x[None] / x.square().sum()
+
+
+def _is_rank_one(arguments: tuple, answer: tuple) -> str | None:
+    return _factors_fit((*arguments, 1), answer)
+
+
+def _features_vanish(arguments: tuple, answer: tuple) -> str | None:
+    if _is_rank_one(arguments, answer):
+        return None
+    w_0, x = (part.double() for part in arguments)
+    b, a = (part.double() for part in answer)
+    before, after = (w_0 @ x).norm().item(), (w_0 @ x + b @ (a @ x)).norm().item()
+    if after <= 1e-5 * before:
+        return None
+    return f"||(W_0 + BA) x|| is {after:.4g}; it was {before:.4g} without the adapter."
+
+
+COLLAPSE_ADAPTER = Exercise(
+    name="collapse_adapter",
+    lesson=LESSON,
+    title="An adapter that makes the features vanish",
+    reference=_collapse,
+    cases=_collapse_cases,
+    misconceptions=(
+        Misconception(
+            "forgot_the_norm",
+            "A x is then ||x||^2 and not 1. Divide by it, once, in B or in A.",
+            lambda w_0, x: (-(w_0 @ x)[:, None], x[None]),
+        ),
+        Misconception(
+            "divided_by_the_norm",
+            "A x is then ||x|| and not 1. Divide by the norm squared.",
+            lambda w_0, x: (-(w_0 @ x)[:, None], x[None] / x.norm()),
+        ),
+        Misconception(
+            "wrong_sign",
+            "This doubles the features. B needs the minus, so that the two parts cancel.",
+            lambda w_0, x: ((w_0 @ x)[:, None], x[None] / x.square().sum()),
+        ),
+        Misconception(
+            "minus_the_whole_layer",
+            "BA = -W_0 sets the features of every x to zero, but its rank is that of W_0. One "
+            "column in B and one row in A are enough for one x.",
+            lambda w_0, x: (-w_0, torch.eye(len(x), dtype=x.dtype)),
+        ),
+        Misconception(
+            "adapter_of_zeros",
+            "An adapter of zeros changes nothing. W_0 x is still there.",
+            lambda w_0, x: (torch.zeros_like(w_0[:, :1]), torch.zeros_like(x[None])),
+        ),
+    ),
+    properties=(
+        Property("B is a column and A a row", _is_rank_one),
+        Property("the features vanish", _features_vanish),
+    ),
+    compare=by_properties,
+    returns="tensors",
+)
+
+
+EXERCISES: tuple[Exercise, ...] = (
+    LORA_FORWARD,
+    MERGE_LORA,
+    BEST_LORA,
+    COLLAPSE_ADAPTER,
+    *OBJECTIVE,
+)
