@@ -185,7 +185,7 @@ def escape_figure(exponent: float = -3.0) -> Figure:
     figure, plane, chart = _panels()
     for index, (x, y) in enumerate(path[-1].features.tolist()):
         _arrow(plane, (0, 0), (x, y), PALETTE[index], f"F{_LOW[index + 1]}")
-    plane.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+    plane.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=(-2, 0, 2), yticks=(-2, 0, 2))
     plane.set(xlabel="first coordinate", ylabel="second coordinate")
     plane.set_title(f"the frames after {len(losses) - 1} steps", fontsize=10)
     chart.plot(losses, color=_BLUE)

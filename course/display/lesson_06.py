@@ -274,7 +274,8 @@ def _chart() -> tuple[Figure, Axes]:
 
 
 def _finish_log(axes: Axes) -> None:
-    axes.minorticks_off()  # dozens of little ticks would make the redraw slow
+    axes.minorticks_off()  # dozens of little ticks would make the redraw slow,
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")  # and so do powers as formulas
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="upper left")

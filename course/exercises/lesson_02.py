@@ -99,6 +99,7 @@ LOSS_OF_CLIP = Exercise(
     title="The loss of a clip",
     reference=_temporal_loss,
     cases=_loss_cases,
+    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "mean_over_differences",

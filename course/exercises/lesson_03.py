@@ -399,6 +399,7 @@ EXERCISES = (
         title="a safe step size",
         reference=_safe_step_size,
         cases=_size_cases,
+        tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
         returns="number",
         misconceptions=(
             Misconception(

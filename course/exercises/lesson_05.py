@@ -318,6 +318,7 @@ CHAIN_VARIANCE = Exercise(
     title="What a chain does to the variance",
     reference=_chain_variance,
     cases=_variance_cases,
+    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "factor_not_squared",

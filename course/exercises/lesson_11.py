@@ -117,8 +117,18 @@ def _violation_cases(generator: torch.Generator) -> list[Case]:
         ("small numbers, a real difference", 3e-12, 1e-12),
         ("against zero", 0.4, 0.0),
         ("both zero", 0.0, 0.0),
+        ("negative and equal", -1.0, -1.0),
+        ("negative numbers, rounding", -1e9, -1e9 - 1e-2),
+        ("negative numbers, a real difference", -1.0, -2.0),
     )
-    return [Case(label, (left, right, 1e-9)) for label, left, right in pairs]
+    cases = [Case(label, (left, right, 1e-9)) for label, left, right in pairs]
+    # Loose tolerances tell the larger magnitude from the smaller one, the sum and the mean.
+    loose = ((1.8, 1.0, 0.5), (2.5, 1.0, 0.5), (1.5, 1.0, 0.1), (-1.0, -1.8, 0.5))
+    for left, right, tolerance in loose:
+        cases.append(
+            Case(f"{left} and {right}, a tolerance of {tolerance}", (left, right, tolerance))
+        )
+    return cases
 
 
 def _is_violation(left: float, right: float, tolerance: float) -> bool:
@@ -198,6 +208,8 @@ def _side_cases(generator: torch.Generator) -> list[Case]:
             right = 0.1 + 5 * torch.rand(n, generator=generator, dtype=torch.float64)
             left = right * torch.rand(n, generator=generator, dtype=torch.float64)
             cases.append(Case(f"{n} instances, {dtype}", (left.to(dtype), right.to(dtype))))
+        mixed = torch.tensor([[-9.0, 1.0, 2.0], [3.0, 4.0, 5.0]], dtype=dtype)
+        cases.append(Case(f"a negative left side, {dtype}", (mixed[0], mixed[1])))
     return cases
 
 
@@ -232,6 +244,7 @@ TIGHTNESS = Exercise(
     title="How much of a bound is reached",
     reference=_tightness,
     cases=_side_cases,
+    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "ratio_of_maxima",

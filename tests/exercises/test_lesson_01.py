@@ -67,6 +67,11 @@ def _long_enough(limit):
     return f, g
 
 
+def _one_more_than_the_limit(limit):
+    axes = torch.eye(2, dtype=torch.float64)
+    return axes[0] / (limit + 1), axes[1]
+
+
 def _at_an_angle(limit):
     angle = math.radians(30)
     g = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
@@ -78,6 +83,7 @@ ALTERNATIVES = {
         lambda: 0.6 * -3 * 2 / (3 * 2),
         lambda: torch.tensor(-0.6),
         lambda: np.float64(-0.6),
+        lambda: torch.tensor(-0.6).item(),
     ],
     "cosine_of_frames": [
         _cosine_by_numpy,
@@ -104,7 +110,7 @@ ALTERNATIVES = {
         lambda s, n: torch.sin(torch.acos(s)) / n,
         lambda s, n: np.sqrt(1 - s.item() ** 2) / n.item(),
     ],
-    "counterexample_upper_bound": [_long_enough, _at_an_angle],
+    "counterexample_upper_bound": [_long_enough, _at_an_angle, _one_more_than_the_limit],
 }
 
 WRONG = {
@@ -135,6 +141,7 @@ WRONG = {
         lambda limit: torch.tensor([1e-9, 0.0]),
         lambda limit: (torch.tensor([1e-9, 0.0]), torch.tensor([0.0, 1.0, 0.0])),
         lambda limit: (1 / (2 * limit), 1.0),
+        lambda limit: (torch.tensor([1 / limit, 0.0]), torch.tensor([0.0, 1.0])),
         lambda limit: (torch.tensor([limit, 0.0]), torch.tensor([0.0, 1.0])),
     ],
 }

@@ -65,6 +65,10 @@ def size_as_tensor(features):
     return 1 / (32 / (least**2 * (features.shape[0] - 1)))
 
 
+def size_in_float32(features):
+    return torch.tensor(size_by_formula(features))
+
+
 def size_in_numpy(features):
     norms = np.sqrt((features.numpy().reshape(len(features), -1) ** 2).sum(1))
     return 1 / smoothness_bound(len(features), norms.min())
@@ -112,7 +116,7 @@ def adapter_by_autograd(feature_gradient, inputs, lora_a):
 ALTERNATIVES = {
     "descent_step": [step_by_autograd, step_by_loop, step_by_descend],
     "norms_after_step": [norms_by_stepping, norms_by_numpy, norms_by_hypot],
-    "safe_step_size": [size_by_formula, size_as_tensor, size_in_numpy],
+    "safe_step_size": [size_by_formula, size_as_tensor, size_in_numpy, size_in_float32],
     "stuck_clip": [stuck_in_the_middle, lowest_saddle, stuck_maps],
     "lora_gradient": [adapter_by_einsum, adapter_by_loop, adapter_by_autograd],
 }

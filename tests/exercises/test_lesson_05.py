@@ -140,7 +140,11 @@ ALTERNATIVES = {
         mixture_noise_with_numpy,
         mixture_noise_from_the_mean,
     ],
-    "chain_variance": [variance_in_closed_form, variance_with_floats],
+    "chain_variance": [
+        variance_in_closed_form,
+        variance_with_floats,
+        lambda alphas, fresh: torch.tensor(variance_with_floats(alphas, fresh)),
+    ],
     "ddim_update": [update_in_one_sum, update_with_numpy],
     "refined_inversion": [refined_by_recursion, refined_by_the_course],
 }

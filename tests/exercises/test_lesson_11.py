@@ -56,8 +56,19 @@ ALTERNATIVES = {
 }
 WRONG = {
     "verdict_of": [lambda typed, fails, mended: "repaired", lambda typed, fails, mended: None],
-    "is_violation": [lambda a, b, t: a >= b, lambda a, b, t: True],
-    "tightness": [lambda a, b: (a / b).median(), lambda a, b: a / b],
+    "is_violation": [
+        lambda a, b, t: a >= b,
+        lambda a, b, t: True,
+        lambda a, b, t: a - b > 1e-9 * max(abs(a), abs(b)),  # a tolerance of its own
+        lambda a, b, t: a - b > t * abs(b),
+        lambda a, b, t: a - b > t * abs(a),
+        lambda a, b, t: a - b > t * max(a, b),  # right for positive sides only
+    ],
+    "tightness": [
+        lambda a, b: (a / b).median(),
+        lambda a, b: a / b,
+        lambda a, b: (a / b).abs().max(),
+    ],
     "worst_start": [lambda left, right, starts: starts[0], lambda left, right, starts: starts],
 }
 
