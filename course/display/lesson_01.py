@@ -111,7 +111,9 @@ def norm_bound_figure(
     axes.set(xlabel="norm of the frame, ||F|| (log scale)", ylabel="length of the gradient (log)")
     axes.set(xlim=(_NORMS[0], _NORMS[-1]), ylim=(0.003, 200))
     axes.set_title(f"Sim = {similarity:.2f}, M = {max_norm:.2f}, m = {min_norm:.2f}", fontsize=10)
-    axes.minorticks_off()  # sixty little ticks would make the redraw slow
+    axes.minorticks_off()  # sixty little ticks would make the redraw slow,
+    for axis in (axes.xaxis, axes.yaxis):  # and so would powers that are set as formulas
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9, frameon=False, loc="lower left")
     where = f"below ||F|| = {_NORMS[broken][-1]:.2g}" if broken.any() else "nowhere in this range"

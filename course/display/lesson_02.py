@@ -180,12 +180,12 @@ def flicker_figure(hold: int, difference: float) -> Figure:
     left = figure.add_axes((0.12, 0.15, 0.38, 0.52))
     left.plot(range(1, 12), similarities, "o-", color=BLUE)
     left.set(xlabel="pair of frames t", ylabel="similarity (no unit)", ylim=(-1.1, 1.1))
-    left.set_xticks((1, 4, 8, 11))
+    left.set(xticks=(1, 4, 8, 11), yticks=(-1, 0, 1))
     right = figure.add_axes((0.62, 0.15, 0.36, 0.52))
-    right.bar(range(1, 13), losses, color="#BBBBBB")
+    right.vlines(range(1, 13), 0, losses, color="#BBBBBB", linewidth=9)  # quicker than bars
     right.plot(hold, loss, "D", color=ORANGE, markersize=8, clip_on=False)
     right.set(xlabel="frames between two changes", ylabel="loss (no unit)", ylim=(0, 4))
-    right.set_xticks((1, 4, 8, 12))
+    right.set(xticks=(1, 4, 8, 12), yticks=(0, 2, 4))
     figure.set_label(
         f"Twelve frames that change after every {hold}, between a picture and one that differs by "
         f"{difference:.2f}. Similarities {_numbers(similarities)}; loss {loss:.4f}. Bars: the loss "

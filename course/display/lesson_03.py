@@ -51,6 +51,7 @@ def longer_frame_figure(angle: float = 50.0, learning_rate: float = 1.0) -> Figu
     if math.dist(frame, moved) > 0.03:
         _arrow(plane, frame, moved, _GREEN)
     plane.set(xlim=(-2, 2), ylim=(-1.2, 2.8), aspect="equal")
+    plane.set(xticks=(-2, 0, 2), yticks=(-1, 0, 1, 2))
     plane.set(xlabel="first coordinate", ylabel="second coordinate")
     plane.set_title(f"one step: ||F₂|| from 1 to {length:.3f}", fontsize=10)
     norms = torch.stack([step.features.norm(dim=1) for step in path]).T.tolist()
