@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -179,12 +180,10 @@ def escape_figure(exponent: float = -3.0) -> Figure:
     [-6, -1]. Source: Theorem 4.4, repaired, items 3 and 4.
     """
     push = 10.0**exponent
-    start = _planar([-push, 0.0, math.pi / 2, 3 * math.pi / 2])
-    path = list(descend(start, 1.5 / smoothness_bound(4, 1.0), 2 * _N_STEPS))
-    losses = _losses(path)
+    last, losses = _escape(push)
     left = next((step for step, loss in enumerate(losses) if loss < 1 / 3), None)
     figure, plane, chart = _panels()
-    for index, (x, y) in enumerate(path[-1].features.tolist()):
+    for index, (x, y) in enumerate(last):
         _arrow(plane, (0, 0), (x, y), PALETTE[index], f"F{_LOW[index + 1]}")
     plane.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=(-2, 0, 2), yticks=(-2, 0, 2))
     plane.set(xlabel="first coordinate", ylabel="second coordinate")
@@ -192,7 +191,9 @@ def escape_figure(exponent: float = -3.0) -> Figure:
     chart.plot(losses, color=_BLUE)
     chart.axhline(2 / 3, color=_GREY, linestyle="--")
     chart.text(len(losses) - 1, 0.69, "2/3, the loss at the saddle", color=_GREY, ha="right")
-    chart.set(xlabel="descent step", ylabel="temporal loss", ylim=(-0.03, 0.8))
+    chart.set(
+        xlabel="descent step", ylabel="temporal loss", ylim=(-0.03, 0.8), yticks=(0, 0.4, 0.8)
+    )
     chart.set_title(f"pushed by {push:.0e} radians", fontsize=10)
     when = f"falls below 1/3 at step {left}" if left else "does not leave within these steps"
     figure.set_label(
@@ -200,6 +201,14 @@ def escape_figure(exponent: float = -3.0) -> Figure:
         f"2/3, the value at the saddle, {when}, and ends at {losses[-1]:.2g}."
     )
     return figure
+
+
+@cache  # a slider comes back to where it was
+def _escape(push: float) -> tuple[list[list[float]], list[float]]:
+    """Return the frames after a descent from the saddle, pushed by radians, and its losses."""
+    start = _planar([-push, 0.0, math.pi / 2, 3 * math.pi / 2])
+    path = list(descend(start, 1.5 / smoothness_bound(4, 1.0), 2 * _N_STEPS))
+    return path[-1].features.tolist(), _losses(path)
 
 
 def shrinking_norms_figure(lowest: Tensor, rose: Mapping[str, float]) -> Figure:

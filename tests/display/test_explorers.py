@@ -70,17 +70,17 @@ def test_every_control_has_a_label(name):
 
 
 def redraw_time(explorer: Explorer, settings: dict) -> float:
-    """Return the milliseconds that this process computes for one redraw."""
-    start = time.process_time()
+    """Return the milliseconds that this thread computes for one redraw."""
+    start = time.thread_time()
     explorer.picture(**settings)
-    return 1000 * (time.process_time() - start)
+    return 1000 * (time.thread_time() - start)
 
 
 @for_each_explorer
 def test_a_redraw_takes_a_tenth_of_a_second(name):
     # The one timed test of the course: above this, a picture no longer follows its slider. It
-    # counts processor time and not the clock's. Other work on the same cores still slows it down,
-    # so a chart of one line is timed beside it, and the quietest of several rounds counts.
+    # counts the processor time of this thread, not the clock's. Other work on the same cores still
+    # slows it down, so a chart of one line is timed beside it, and the quietest round counts.
     explorer, rounds = EXPLORERS[name], []
     corners = list(explorer.corners())
     for _ in range(max(3, 12 // len(corners))):
