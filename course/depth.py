@@ -7,8 +7,6 @@ uses a frozen ControlNet, and so does the course. Source: ControlNet, arXiv 2302
 from __future__ import annotations
 
 import math
-import re
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from course import device as best_device
+from course.pretrained import locate, read
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, StableDiffusionPipeline
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 STABLE_DIFFUSION = "lllyasviel/control_v11f1p_sd15_depth"
 """Hub id of a depth ControlNet for Stable Diffusion 1.5."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SHARED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
 _STABLE_DIFFUSION_WIDTH = 768  # of the text tokens of versions 1.1 to 1.5
 
@@ -41,19 +39,20 @@ def load_depth(
     `dtype` to float32. Raises FileNotFoundError for a folder that does not exist, ValueError for
     one that holds no ControlNet, OSError for a hub id that cannot be had.
     """
-    source = _find(name)
-    from diffusers import ControlNetModel
+    source = locate(
+        name,
+        inside="embedded_depth",
+        marker="config.json",
+        wanted="ControlNet",
+        layout="holds no ControlNet",
+    )
 
-    try:
-        network = ControlNetModel.from_pretrained(source, torch_dtype=dtype or torch.float32)
-    except Exception as error:  # every library below raises kinds of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if Path(source).is_dir():
-            raise ValueError(f"{source} does not hold a whole ControlNet: {reason}") from error
-        raise OSError(
-            f"{source} is no folder here, and the hub did not provide it ({reason}); "
-            "check the name, connect once to cache it, or give a folder"
-        ) from error
+    def load() -> ControlNetModel:
+        from diffusers import ControlNetModel
+
+        return ControlNetModel.from_pretrained(source, torch_dtype=dtype or torch.float32)
+
+    network = read(source, "ControlNet", load)
     return network.requires_grad_(False).eval().to(best_device() if device is None else device)
 
 
@@ -162,21 +161,3 @@ def _check_fits(network: ControlNetModel, pipe: StableDiffusionPipeline) -> None
 
 def _as_plain(value: object) -> object:
     return list(value) if isinstance(value, (list, tuple)) else value  # JSON knows no tuples
-
-
-def _find(name: str | Path) -> str:
-    """Return a folder that holds a ControlNet, or a hub id as it is."""
-    inside = resources.files("course") / "embedded_depth"
-    folder = Path(str(inside)) if name == "embedded" else Path(name).expanduser()
-    if (folder / "config.json").is_file():
-        return str(folder)
-    if folder.exists():
-        raise ValueError(
-            f"{folder} holds no ControlNet; give the folder that holds its config.json"
-        )
-    if name != "embedded" and isinstance(name, str) and _HUB_ID.fullmatch(name):
-        return name
-    raise FileNotFoundError(
-        f"there is no ControlNet folder {folder}; give another, a hub id of the form owner/name, "
-        'or "embedded" (missing? install the package again)'
-    )

@@ -7,9 +7,7 @@ noise predictor eps_theta. The embedded model and Stable Diffusion 1.5 go throug
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from course import device as best_device
 from course.diffusion import NoiseSchedule, velocity_to_noise
+from course.pretrained import locate, read
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 NoisePredictor = Callable[[Tensor, "int | Tensor"], Tensor]
 Control = Callable[[Tensor, "int | Tensor", Tensor], tuple[list[Tensor], Tensor]]
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 _WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]|_")  # letters together, every other sign alone
 
@@ -45,7 +43,16 @@ def load(
     Raises FileNotFoundError for a folder that does not exist, ValueError for one that is not in
     the layout, OSError for a hub id that can be had neither from the hub nor from its cache.
     """
-    pipe = _read(_find(name), dtype or torch.float32)
+    source = locate(
+        name,
+        inside="embedded",
+        marker="model_index.json",
+        wanted="model",
+        layout="is not in Stable Diffusion's layout",
+    )
+    pipe = read(
+        source, "Stable Diffusion pipeline", lambda: _pipeline(source, dtype or torch.float32)
+    )
     pipe.set_progress_bar_config(disable=True)
     for part in (pipe.vae, pipe.unet, pipe.text_encoder):
         part.requires_grad_(False).eval()
@@ -162,77 +169,21 @@ def _residuals(control: Control | None, inputs: tuple) -> dict[str, object]:
     return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
 
 
-def _find(name: str | Path) -> str:
-    """Return a folder in Stable Diffusion's layout, or a hub id as it is."""
-    inside = resources.files("course") / "embedded"
-    folder = Path(str(inside)) if name == "embedded" else Path(name).expanduser()
-    if (folder / "model_index.json").is_file():
-        return str(folder)
-    if folder.exists():
-        raise ValueError(
-            f"{folder} is not in Stable Diffusion's layout; give the folder that "
-            f"holds model_index.json, {'/, '.join(_PARTS)}/"
-        )
-    if isinstance(name, str) and _HUB_ID.fullmatch(name):
-        return name
-    raise FileNotFoundError(
-        f"there is no model folder {folder}; give another, a hub id of the "
-        'form owner/name, or "embedded" (missing? install the package again)'
+def _pipeline(source: str, dtype: torch.dtype) -> StableDiffusionPipeline:
+    from diffusers import StableDiffusionPipeline
+
+    # The image converter served the safety checker only and leaves with it.
+    pipe = StableDiffusionPipeline.from_pretrained(
+        source,
+        dtype=dtype,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
-
-
-def _read(source: str, dtype: torch.dtype) -> StableDiffusionPipeline:
-    is_folder = Path(source).is_dir()
-    try:
-        # Downloads may take minutes, so the hub keeps its progress bars.
-        with _quiet(bars=not is_folder):
-            from diffusers import StableDiffusionPipeline
-
-            # The image converter served the safety checker only and leaves with it.
-            pipe = StableDiffusionPipeline.from_pretrained(
-                source,
-                dtype=dtype,
-                safety_checker=None,
-                feature_extractor=None,
-                requires_safety_checker=False,
-            )
-        missing = [part for part in _PARTS if getattr(pipe, part, None) is None]
-        if missing:
-            raise ValueError(f"it has no {', '.join(missing)}")
-    except Exception as error:  # every library below raises kinds of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if is_folder:
-            raise ValueError(
-                f"{source} does not hold a whole Stable Diffusion pipeline: {reason}"
-            ) from error
-        raise OSError(
-            f"{source} is no folder here, and the hub did not provide it ({reason}); "
-            "check the name, connect once to cache it, or give a folder"
-        ) from error
+    missing = [part for part in _PARTS if getattr(pipe, part, None) is None]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
     return pipe
-
-
-@contextmanager
-def _quiet(*, bars: bool) -> Iterator[None]:
-    """Silence the libraries' notes (and bars) while a pipeline loads, then restore them."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    libraries = [
-        (library, library.get_verbosity(), library.is_progress_bar_enabled())
-        for library in (diffusers_logging, transformers_logging)
-    ]
-    for library, _, _ in libraries:
-        library.set_verbosity_error()
-        if not bars:
-            library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, verbosity, had_bars in libraries:
-            library.set_verbosity(verbosity)
-            if had_bars and not bars:
-                library.enable_progress_bar()
 
 
 def _context(pipe: StableDiffusionPipeline) -> int:

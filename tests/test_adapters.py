@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -132,7 +134,7 @@ def test_a_plain_diffusers_pipeline_reads_the_file_to_the_same_bits(unet, run, t
 
     shake(adapters.add_lora(unet, rank=3, targets=targets))
     adapters.save_adapter(tmp_path, unet)
-    plain = StableDiffusionPipeline.from_pretrained(models._find("embedded"))
+    plain = StableDiffusionPipeline.from_pretrained(files("course") / "embedded")
     plain.to(dtype=torch.float32).load_lora_weights(tmp_path)
     assert torch.equal(run(plain.unet), run())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -71,6 +72,38 @@ def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
     return (torch.where(pick, uniform, middle) * 1000).long().clamp(0, 999)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Noisy latents, their timesteps, the velocity to predict, which frames, and which captions.
+
+    `captions` are indices like `frames`; one past the last stands for the empty caption.
+    """
+
+    noisy: Tensor
+    timesteps: Tensor
+    velocity: Tensor
+    frames: Tensor
+    captions: Tensor
+
+
+def draw_batch(
+    latents: Tensor, scheduler: DDIMScheduler, size: int, dropout: float, generator: torch.Generator
+) -> Batch:
+    """Draw everything random about one step, in one order: frames, noise, timesteps, captions."""
+    frames = torch.randint(len(latents), (size,), generator=generator)
+    clean = latents[frames]
+    noise = torch.randn(clean.shape, generator=generator)
+    timesteps = draw_timesteps(size, generator)
+    dropped = torch.rand(size, generator=generator) < dropout
+    return Batch(
+        noisy=scheduler.add_noise(clean, noise, timesteps),
+        timesteps=timesteps,
+        velocity=scheduler.get_velocity(clean, noise, timesteps),
+        frames=frames,
+        captions=torch.where(dropped, len(latents), frames),
+    )
+
+
 def fit(
     latents: Tensor, captions: list[str], folder: Path, *, n_steps: int, batch_size: int
 ) -> tuple[Denoiser, DDIMScheduler]:
@@ -81,18 +114,11 @@ def fit(
     tokens = tokenizer(
         [*captions, ""], padding="max_length", max_length=CONTEXT, return_tensors="pt"
     ).input_ids
-    empty = len(captions)
 
     def loss_of(model: nn.Module, generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(empty, (batch_size,), generator=generator)
-        clean = latents[chosen]
-        noise = torch.randn(clean.shape, generator=generator)
-        timesteps = draw_timesteps(batch_size, generator)
-        noisy = scheduler.add_noise(clean, noise, timesteps)
-        velocity = scheduler.get_velocity(clean, noise, timesteps)
-        dropped = torch.rand(batch_size, generator=generator) < CAPTION_DROPOUT
-        caption = torch.where(dropped, empty, chosen)
-        return (model(noisy, timesteps, tokens[caption]) - velocity).square().mean()
+        batch = draw_batch(latents, scheduler, batch_size, CAPTION_DROPOUT, generator)
+        predicted = model(batch.noisy, batch.timesteps, tokens[batch.captions])
+        return (predicted - batch.velocity).square().mean()
 
     model = train(model, loss_of, folder, n_steps=n_steps, learning_rate=8e-4, seed=1)
     return model.requires_grad_(False).eval(), scheduler

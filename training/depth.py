@@ -17,7 +17,7 @@ from course.clips.scenes import Scene, render
 from course.depth import depth_picture
 
 from .data import TRAINING_SEED
-from .denoiser import draw_timesteps
+from .denoiser import draw_batch
 from .loop import train
 
 CAPTION_DROPOUT = 0.3
@@ -62,25 +62,17 @@ def fit(
             return_tensors="pt",
         ).input_ids  # fmt: skip
         text = torch.cat([pipe.text_encoder(part)[0] for part in ids.split(256)])
-    empty = len(captions)
 
     def loss_of(model: nn.Module, generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(empty, (batch_size,), generator=generator)
-        clean = latents[chosen]
-        noise = torch.randn(clean.shape, generator=generator)
-        timesteps = draw_timesteps(batch_size, generator)
-        noisy = scheduler.add_noise(clean, noise, timesteps)
-        velocity = scheduler.get_velocity(clean, noise, timesteps)
-        dropped = torch.rand(batch_size, generator=generator) < CAPTION_DROPOUT
-        prompt = text[torch.where(dropped, empty, chosen)]
-        down, middle = model(
-            noisy, timesteps, prompt, depth_picture(maps[chosen].float()), return_dict=False
-        )
+        batch = draw_batch(latents, scheduler, batch_size, CAPTION_DROPOUT, generator)
+        given = batch.noisy, batch.timesteps, text[batch.captions]
+        picture = depth_picture(maps[batch.frames].float())
+        down, middle = model(*given, picture, return_dict=False)
         predicted = unet(
-            noisy, timesteps, prompt, down_block_additional_residuals=down,
+            *given, down_block_additional_residuals=down,
             mid_block_additional_residual=middle, return_dict=False,
         )[0]  # fmt: skip
-        return (predicted - velocity).square().mean()
+        return (predicted - batch.velocity).square().mean()
 
     model = train(
         build(unet), loss_of, folder,
