@@ -6,6 +6,7 @@ number of a latent, that is divided by sqrt(d), so that 1 is as large as the noi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 
@@ -275,7 +276,7 @@ def _chart() -> tuple[Figure, Axes]:
 
 def _finish_log(axes: Axes) -> None:
     axes.minorticks_off()  # dozens of little ticks would make the redraw slow,
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")  # and so do powers as formulas
+    axes.yaxis.set_major_formatter(lambda value, _: f"1e{math.log10(value):.0f}")  # as do formulas
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="upper left")

@@ -283,7 +283,7 @@ def _one_panel() -> tuple[Figure, Axes]:
 def _two_panels() -> tuple[Figure, Axes, Axes]:
     figure = Figure(figsize=(7.0, 3.4), dpi=100)
     left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.9, wspace=0.28)
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.9, wspace=0.36)
     _plain(left)
     _plain(right)
     return figure, left, right
