@@ -190,7 +190,10 @@ def loss_and_gradient_figure(runs: Mapping[str, Sequence[tuple[float, float, flo
     titles = ("total loss", "temporal term", "gradient of the temporal term")
     for axes, title in zip(panels, titles):
         axes.set_title(title, fontsize=10)
-        axes.set(xlabel="step", ylabel="norm (log)" if title.startswith("g") else "loss (no unit)")
+        axes.set(
+            xlabel="step",
+            ylabel="norm (log; 0 drawn at 1e-9)" if title.startswith("g") else "loss (no unit)",
+        )
         axes.grid(alpha=0.3)
     panels[2].set_yscale("log")
     texts = []
