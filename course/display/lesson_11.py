@@ -63,7 +63,7 @@ def tightness_figure(names: Sequence[str], ratios: Sequence[float], verdicts: Se
 
 def random_search_figure(n_starts: int = 20, n_frames: int = 6) -> Figure:
     """Draw the best ratio that random clips reach against the bound of Lemma 4.3, and each try."""
-    ratios = _gradient_ratios(n_frames)[:n_starts]
+    ratios = gradient_ratios(n_frames)[:n_starts]
     best = ratios.cummax(0).values
     figure = Figure(figsize=(6.4, 3.4))
     axes = figure.subplots()
@@ -86,7 +86,7 @@ def random_search_figure(n_starts: int = 20, n_frames: int = 6) -> Figure:
 
 
 @cache
-def _gradient_ratios(n_frames: int) -> Tensor:
+def gradient_ratios(n_frames: int) -> Tensor:
     """Return (200,), the largest gradient norm of a frame over its bound, for random clips."""
     generator = torch.Generator().manual_seed(n_frames)
     clips = torch.randn(_MOST_STARTS, n_frames, 2, generator=generator, dtype=torch.float64)
