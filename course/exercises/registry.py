@@ -1,4 +1,4 @@
-"""Finds the exercises: every `course.exercises.lesson_NN` module adds its own, and nothing else."""
+"""Finds the exercises: each `lesson_NN`, a module or a package here, adds its own."""
 
 from __future__ import annotations
 
