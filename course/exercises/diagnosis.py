@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import cache
 
 from torch import Tensor
 
 from course.exercises.compare import difference
-from course.exercises.exercise import Exercise, Misconception
+from course.exercises.exercise import Case, Exercise, Misconception
 from course.exercises.outcome import Outcome, run
-from course.exercises.tolerance import scale_of
-from course.exercises.trial import Fault, Trial, fault_of
+from course.exercises.tolerance import Scale, scale_of
+from course.exercises.trial import Fault, Trial, fault_of, right
 
 _SECONDS = 5.0
 _ALIKE = 0.6  # of two error messages: names and shapes in them may differ
@@ -45,8 +46,7 @@ def _rank(
     """Return (3, 2 or the share explained, inputs that agree), or (0, 0) for no match."""
     agreed = defined = at_defined = wrong = explained = 0
     for trial in trials:
-        outcome = run(misconception.answer, trial.case.arguments, _SECONDS, silent=True)
-        fault = _fault(exercise, misconception, trial, outcome)
+        outcome, fault = _behaviour(exercise, misconception, trial.case)
         agrees = _agrees(exercise, misconception, trial, outcome, fault)
         agreed += agrees
         if outcome.error is None and outcome.seconds is None and _is_finite(outcome.value):
@@ -64,11 +64,20 @@ def _rank(
     return (explained / wrong, agreed) if explained >= _MOST * wrong else (0.0, 0)
 
 
-def _fault(
-    exercise: Exercise, misconception: Misconception, trial: Trial, outcome: Outcome
-) -> Fault | None:
-    answer = misconception.answer
-    return fault_of(exercise, answer, trial.case, trial.expected, outcome, trial.scale)
+@cache
+def _behaviour(
+    exercise: Exercise, misconception: Misconception, case: Case
+) -> tuple[Outcome, Fault | None]:
+    """Return what a misconception does with an input, and what is wrong with that."""
+    expected, scale = right(exercise, case)
+    outcome = run(misconception.answer, case.arguments, _SECONDS, silent=True)
+    return outcome, fault_of(exercise, misconception.answer, case, expected, outcome, scale)
+
+
+@cache
+def _own_scale(exercise: Exercise, misconception: Misconception, case: Case) -> Scale:
+    value = _behaviour(exercise, misconception, case)[0].value
+    return scale_of(misconception.answer, case.arguments, value, exercise.tolerance)
 
 
 def _agrees(
@@ -118,9 +127,7 @@ def _equal(
     try:
         found = difference(*pair, trial.scale, "any")
         if found is not None and found.kind == "value":  # seldom: only then is the cost worth it
-            function, arguments = misconception.answer, trial.case.arguments
-            scale = scale_of(function, arguments, outcome.value, exercise.tolerance)
-            found = difference(*pair, scale, "any")
+            found = difference(*pair, _own_scale(exercise, misconception, trial.case), "any")
     except Exception:  # values so strange that they cannot be compared
         return False
     return found is None

@@ -1,7 +1,8 @@
 """What an exercise is: a right answer, inputs to try it on, and the wrong answers that we know.
 
 An exercise stands for one formula or claim of the paper; its lesson module says which. Nothing here
-runs an answer: that is `course.exercises.judge`.
+runs an answer: that is `course.exercises.judge`. Exercises, cases and misconceptions are told apart
+by identity, so that what was computed of them, which no answer can change, is computed once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -19,7 +21,7 @@ SEEDS = (250416016, 16016)
 """One draw of the cases for each: fixed, so that a check says the same thing twice."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One input of an exercise: positional arguments, and what to call it in a report."""
 
@@ -39,7 +41,7 @@ class Property:
     holds: Callable[[tuple, object], str | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Misconception:
     """A wrong answer that people really give, and what helps them.
 
@@ -54,7 +56,7 @@ class Misconception:
     matches: Callable[[tuple, object], bool] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """A question with a right answer, inputs, and at least three named misconceptions.
 
@@ -92,10 +94,15 @@ class Exercise:
 
         Raises ValueError where a draw is empty.
         """
-        draws = [list(self.cases(torch.Generator().manual_seed(seed))) for seed in SEEDS]
-        if not all(draws):
-            raise ValueError(f"{self.name}: an exercise needs one case or more")
-        return draws
+        return _draws(self)
+
+
+@cache
+def _draws(exercise: Exercise) -> list[list[Case]]:
+    draws = [list(exercise.cases(torch.Generator().manual_seed(seed))) for seed in SEEDS]
+    if not all(draws):
+        raise ValueError(f"{exercise.name}: an exercise needs one case or more")
+    return draws
 
 
 def by_properties(expected: object, actual: object, arguments: tuple) -> None:

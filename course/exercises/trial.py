@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from torch import Tensor
 
@@ -47,6 +48,7 @@ def attempt(exercise: Exercise, answer: Callable, case: Case, seconds: float, lo
     )
 
 
+@cache
 def right(exercise: Exercise, case: Case) -> tuple[Outcome, Scale]:
     """Return what the reference does with a case, and the tolerance for it.
 
