@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from course.exercises.inputs import DTYPES
 from course.temporal import smoothness_bound, temporal_loss, temporal_loss_gradient
 
 LESSON = "03_gradient_descent"
-_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 _SHAPES = ((3, 2), (4, 3), (6, 2, 3), (9, 2, 2, 2))
 
 
@@ -29,7 +29,7 @@ def _per_frame(values: Tensor, features: Tensor) -> Tensor:
 
 def _clips(generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
     """Yield labelled clips, small to large, with unequal norms, in both dtypes."""
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for shape in _SHAPES:
             clip = torch.randn(shape, generator=generator, dtype=torch.float64)
             norms = 0.5 + torch.rand(shape[0], generator=generator, dtype=torch.float64)
@@ -49,7 +49,7 @@ def _step_cases(generator: torch.Generator) -> list[Case]:
         Case(f"{label}, step size {rates[index % 4]}", (clip, rates[index % 4]))
         for index, (label, clip) in enumerate(_clips(generator))
     ]
-    cases += [Case("four equal frames", (_still_clip(dtype), 0.5)) for dtype in _DTYPES]
+    cases += [Case("four equal frames", (_still_clip(dtype), 0.5)) for dtype in DTYPES]
     return cases
 
 
@@ -135,7 +135,7 @@ def _never_shorter(arguments: tuple, answer: Tensor) -> str | None:
 
 def _size_cases(generator: torch.Generator) -> list[Case]:
     cases = [Case(f"{label}, unequal norms", (clip,)) for label, clip in _clips(generator)]
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         cases.append(Case(f"four equal frames of norm 5, {name}", (_still_clip(dtype),)))
     return cases
 
@@ -281,7 +281,7 @@ def _holds_a_zero_frame(arguments: tuple, answer: object) -> bool:
 
 def _lora_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         # Equal sizes let a transposed or half-finished product through the shape check.
         for n, outputs, inputs, rank in ((1, 2, 2, 2), (3, 3, 3, 3), (3, 2, 4, 1), (6, 5, 7, 2)):
             shapes = (n, outputs), (n, inputs), (rank, inputs)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_02.shared import DTYPES, LESSON, SIZES
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_02.shared import LESSON, SIZES
 
 # The matrix and its eigenvalues
 

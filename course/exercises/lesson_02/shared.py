@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from course.exercises.inputs import DTYPES
+
 LESSON = "02_temporal_loss"
-DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 SIZES = (3, 4, 5, 8, 12)
 
 

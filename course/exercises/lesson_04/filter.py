@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
+from course.exercises.inputs import DTYPES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-from course.exercises.lesson_04.shared import DTYPES, LESSON, SIX_DIGITS
+from course.exercises.lesson_04.shared import LESSON, SIX_DIGITS
 
 # The spatial weights
 

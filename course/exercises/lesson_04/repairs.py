@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from course.bilateral import displacement_bound
 from course.exercises.exercise import Case, Exercise, Misconception, Property
-
-if TYPE_CHECKING:
-    pass
-
-from course.exercises.lesson_04.shared import DTYPES, LESSON, SIX_DIGITS
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_04.shared import LESSON, SIX_DIGITS
 
 # A kernel whose rows and columns both sum to one
 

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-if TYPE_CHECKING:
-    pass
-
-
 LESSON = "04_bilateral_filter"
-DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 SIX_DIGITS = {torch.float64: 1e-5, torch.float32: 1e-4}  # a float32 result is right as well
 MOST_STRETCH = 1.3

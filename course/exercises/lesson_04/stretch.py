@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
-
-if TYPE_CHECKING:
-    pass
-
 from course.exercises.lesson_04.shared import LESSON, MOST_STRETCH
 
 # Two pixels by hand

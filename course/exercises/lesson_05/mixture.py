@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_05.shared import DTYPES, LESSON, falling_alphas
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_05.shared import LESSON, falling_alphas
 
 # The best prediction of the noise in a mixture
 

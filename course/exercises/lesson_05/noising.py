@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_05.shared import DTYPES, LESSON, falling_alphas, pair, shapes
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_05.shared import LESSON, falling_alphas, pair, shapes
 
 # Adding noise
 

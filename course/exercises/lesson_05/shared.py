@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from course.exercises.inputs import DTYPES
+
 LESSON = "05_ddim_inversion"
-DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 _SHAPES = ((2,), (2, 3), (2, 4, 3, 3))
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_06.shared import DTYPES, LESSON
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_06.shared import LESSON
 
 # The factor of one step
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_06.shared import DTYPES, LESSON
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_06.shared import LESSON
 
 # The mean length of the noise
 

@@ -11,7 +11,8 @@ from torch.func import jvp, vjp
 
 from course.bilateral import bilateral_filter
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
-from course.exercises.lesson_06.shared import DTYPES, LESSON
+from course.exercises.inputs import DTYPES
+from course.exercises.lesson_06.shared import LESSON
 
 # The Lipschitz constant at a point
 

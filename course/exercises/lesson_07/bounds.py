@@ -1,7 +1,4 @@
-"""Exercises of lesson 07 on bounds: Theorem 4.10, Lemmas 4.12 to 4.14, and Eq. 43's fixed points.
-
-`lesson_07` collects them.
-"""
+"""Bounds on attention: Theorem 4.10, Lemmas 4.12 to 4.14, and the fixed points of Eq. 43."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ from torch import Tensor
 from torch.linalg import matrix_norm, svdvals, vector_norm
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from course.exercises.inputs import DTYPES
 
 LESSON = "07_attention_bounds"
-_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 
 
 # The norm of a softmax matrix
@@ -224,7 +221,7 @@ BREAK_THE_PRINTED_BOUND = Exercise(
 
 def _row_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for m, n, d in ((1, 2, 2), (4, 3, 2), (7, 5, 3)):
             shapes = ((m, d), (n, d), (d, d), (d, d), (d, d))
             x, error, *weights = (
@@ -381,12 +378,4 @@ COUNT_IDEAL_POINTS = Exercise(
         ),
     ),
     returns="number",
-)
-
-
-EXERCISES: tuple[Exercise, ...] = (
-    SOFTMAX_NORM_RANGE,
-    BREAK_THE_PRINTED_BOUND,
-    ROW_BOUND,
-    COUNT_IDEAL_POINTS,
 )

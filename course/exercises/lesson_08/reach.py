@@ -12,15 +12,10 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from course.exercises.inputs import DTYPES, normal
 from course.reachability import reachability_gap
 
 LESSON = "08_prompt_tokens"
-DTYPES = {torch.float64: "float64", torch.float32: "float32"}
-
-
-def normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
-    """Return normal numbers, the same in every dtype up to rounding."""
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 # The slope of the response
@@ -349,6 +344,3 @@ TOKEN_DISTANCE = Exercise(
     tolerance={torch.float64: 1e-6},
     returns="number",
 )
-
-
-EXERCISES = (RESPONSE_SLOPE, MONOTONE_GAP, UNREACHABLE_TARGET, TOKEN_DISTANCE)

@@ -2,7 +2,7 @@
 
 Eq. 13 and Corollary 4.15. Attention is taken in its plain form here, out_i = sum_l p_l v_l with
 p = softmax(q_i . v_l): effective queries q_i and values v_l, as in `course.reachability`. What can
-and cannot be reached is in `lesson_08_reach`.
+and cannot be reached is in `reach`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
-from course.exercises.lesson_08_reach import DTYPES, LESSON, normal
-from course.exercises.lesson_08_reach import EXERCISES as REACH
+from course.exercises.inputs import DTYPES, normal
+from course.exercises.lesson_08.reach import LESSON
 
 # Eq. 13
 
@@ -218,6 +218,3 @@ TOKEN_RANK = Exercise(
         ),
     ),
 )
-
-
-EXERCISES: tuple[Exercise, ...] = (ASSEMBLE_TOKENS, TOKEN_RANK, *REACH)

@@ -1,6 +1,6 @@
 """Exercises of lesson 07: cross-attention, the slope of softmax, two ways to err (Eqs. 14-15, 46).
 
-The bounds of Theorem 4.10 and of Lemmas 4.12 to 4.14 are in `lesson_07_bounds`. References are
+The bounds of Theorem 4.10 and of Lemmas 4.12 to 4.14 are in `bounds`. References are
 written out rather than taken from `course.attention`, so that a test can hold one against the
 other.
 """
@@ -14,28 +14,21 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
-from course.exercises.lesson_07_bounds import EXERCISES as BOUNDS
-from course.exercises.lesson_07_bounds import LESSON
-
-_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
-
-
-def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
+from course.exercises.inputs import DTYPES, normal
+from course.exercises.lesson_07.bounds import LESSON
 
 # Cross-attention
 
 
 def _attention_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for m, n, d in ((1, 2, 2), (3, 3, 2), (2, 5, 3), (6, 4, 5)):
-            weights = [_normal(generator, dtype, d, d) for _ in range(3)]
-            x, z = _normal(generator, dtype, m, d), _normal(generator, dtype, n, d)
+            weights = [normal(generator, dtype, d, d) for _ in range(3)]
+            x, z = normal(generator, dtype, m, d), normal(generator, dtype, n, d)
             label = f"{m} positions, {n} tokens, d = {d}, {name}"
             cases.append(Case(label, (x, z, *weights)))
-    x, z = (_normal(generator, torch.float64, rows, 2) for rows in (4, 3))
+    x, z = (normal(generator, torch.float64, rows, 2) for rows in (4, 3))
     eye = torch.eye(2, dtype=torch.float64)
     cases.append(Case("hidden states 1000 times as long, float64", (1000 * x, z, eye, eye, eye)))
     return cases
@@ -122,10 +115,10 @@ CROSS_ATTENTION = Exercise(
 
 def _logit_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         cases.append(Case(f"two equal logits, {name}", (torch.ones(2, dtype=dtype),)))
         for n in (2, 3, 5):
-            cases.append(Case(f"{n} random logits, {name}", (_normal(generator, dtype, n),)))
+            cases.append(Case(f"{n} random logits, {name}", (normal(generator, dtype, n),)))
     far = torch.tensor([0.0, 500.0, -500.0], dtype=torch.float64)
     cases.append(Case("logits far apart, float64", (far,)))
     return cases
@@ -291,10 +284,10 @@ def _pair_cases(generator: torch.Generator) -> list[Case]:
 
 def _pairs(generator: torch.Generator) -> Iterator[tuple[str, tuple]]:
     """Yield weights, ideal weights, values, ideal values."""
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for m, n, d in ((1, 2, 1), (2, 3, 2), (4, 5, 3)):
-            weights = (_normal(generator, dtype, m, n).softmax(-1) for _ in range(2))
-            values = (_normal(generator, dtype, n, d) for _ in range(2))
+            weights = (normal(generator, dtype, m, n).softmax(-1) for _ in range(2))
+            values = (normal(generator, dtype, n, d) for _ in range(2))
             yield f"{m} positions, {n} tokens, d = {d}, {name}", (*weights, *values)
     weights, value = torch.eye(2, dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64)
     yield "the same weights on both sides, float64", (weights, weights, 3 * value, value)
@@ -348,13 +341,4 @@ DECOMPOSE_ERROR = Exercise(
         ),
     ),
     returns="tensors",
-)
-
-
-EXERCISES: tuple[Exercise, ...] = (
-    CROSS_ATTENTION,
-    SOFTMAX_JACOBIAN,
-    STEEPEST_LOGITS,
-    DECOMPOSE_ERROR,
-    *BOUNDS,
 )

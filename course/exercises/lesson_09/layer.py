@@ -1,7 +1,7 @@
 """Exercises of lesson 09: low-rank layers and their limits (Eq. 2).
 
 Inputs are rows, as in PyTorch: x is (N, d), W_0 (d', d), A (r, d), B (d', r). The exercises on the
-objective (Eqs. 3 to 6) are in `lesson_09_objective`.
+objective (Eqs. 3 to 6) are in `objective`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,11 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
-from course.exercises.lesson_09_objective import EXERCISES as OBJECTIVE
-from course.exercises.lesson_09_objective import LESSON
+from course.exercises.inputs import DTYPES, normal
+from course.exercises.lesson_09.objective import LESSON
 
-_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
 # Width in, width out, rank, alpha; the square one lets transposed matrices fit.
 _SIZES = ((2, 3, 1, 2.0), (3, 3, 3, 1.0), (4, 4, 2, 8.0), (6, 5, 2, 2.0), (12, 8, 4, 1.0))
-
-
-def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 # The layer
@@ -27,10 +22,10 @@ def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tens
 
 def _forward_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for wide, out, rank, alpha in _SIZES:
-            x, w_0 = _normal(generator, dtype, 4, wide), _normal(generator, dtype, out, wide)
-            a, b = _normal(generator, dtype, rank, wide), _normal(generator, dtype, out, rank)
+            x, w_0 = normal(generator, dtype, 4, wide), normal(generator, dtype, out, wide)
+            a, b = normal(generator, dtype, rank, wide), normal(generator, dtype, out, rank)
             label = f"{wide} numbers in, {out} out, rank {rank}, alpha {alpha:g}, {name}"
             cases.append(Case(label, (x, w_0, a, b, alpha)))
         cases.append(Case(f"B = 0, as at the start, {name}", (x, w_0, a, torch.zeros_like(b), 4.0)))
@@ -146,8 +141,8 @@ MERGE_LORA = Exercise(
 def _change_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for wide, out, rank in ((2, 2, 1), (4, 3, 1), (5, 5, 2), (8, 6, 3)):
-        w_0 = _normal(generator, torch.float64, out, wide)
-        w = w_0 + _normal(generator, torch.float64, out, wide)
+        w_0 = normal(generator, torch.float64, out, wide)
+        w = w_0 + normal(generator, torch.float64, out, wide)
         cases.append(Case(f"a change of size ({out}, {wide}), rank {rank}", (w_0, w, rank)))
     return cases
 
@@ -279,8 +274,8 @@ def _collapse_cases(generator: torch.Generator) -> list[Case]:
         )
     ]
     for wide, out, size in ((3, 2, 1.0), (4, 4, 3.0), (6, 5, 0.1), (16, 12, 1.0)):
-        w_0 = _normal(generator, torch.float64, out, wide)
-        x = size * _normal(generator, torch.float64, wide)
+        w_0 = normal(generator, torch.float64, out, wide)
+        x = size * normal(generator, torch.float64, wide)
         cases.append(Case(f"{wide} numbers in, {out} out, ||x|| = {x.norm():.3g}", (w_0, x)))
     return cases
 
@@ -344,13 +339,4 @@ COLLAPSE_ADAPTER = Exercise(
     ),
     compare=by_properties,
     returns="tensors",
-)
-
-
-EXERCISES: tuple[Exercise, ...] = (
-    LORA_FORWARD,
-    MERGE_LORA,
-    BEST_LORA,
-    COLLAPSE_ADAPTER,
-    *OBJECTIVE,
 )

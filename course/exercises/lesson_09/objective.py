@@ -12,13 +12,9 @@ import torch
 from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
+from course.exercises.inputs import DTYPES, normal
 
 LESSON = "09_lora_adapters"
-_DTYPES = {torch.float64: "float64", torch.float32: "float32"}
-
-
-def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 # The weights
@@ -26,15 +22,15 @@ def _normal(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tens
 
 def _total_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for blocks, frames, weights in (
             (1, 1, (1.0, 0.01)),
             (3, 2, (1.0, 0.01)),
             (3, 4, (0.01, 1.0)),
             (8, 2, (2.0, 0.5)),
         ):
-            temporal = _normal(generator, dtype, blocks).abs()
-            noise, predicted = (_normal(generator, dtype, frames, 4, 2, 2) for _ in range(2))
+            temporal = normal(generator, dtype, blocks).abs()
+            noise, predicted = (normal(generator, dtype, frames, 4, 2, 2) for _ in range(2))
             label = f"{blocks} block(s), {frames} frame(s), weights {weights}, {name}"
             cases.append(Case(label, (temporal, noise, predicted, *weights)))
     return cases
@@ -114,9 +110,9 @@ TOTAL_LOSS = Exercise(
 
 def _feature_cases(generator: torch.Generator) -> list[Case]:
     cases = []
-    for dtype, name in _DTYPES.items():
+    for dtype, name in DTYPES.items():
         for shape in ((2, 1, 2), (2, 3, 4), (3, 4, 2), (5, 4, 3)):
-            first, second = (_normal(generator, dtype, *shape) for _ in range(2))
+            first, second = (normal(generator, dtype, *shape) for _ in range(2))
             # A common part, as features have one, so that no similarity is near 0.
             pair = [(1.0 + part).requires_grad_() for part in (first, second)]
             cases.append(Case(f"{shape[0]} frames, features {shape}, {name}", tuple(pair)))
@@ -230,6 +226,3 @@ MEND_THE_LOSS = Exercise(
     ),
     returns="tensors",
 )
-
-
-EXERCISES: tuple[Exercise, ...] = (TOTAL_LOSS, MEND_THE_LOSS)
