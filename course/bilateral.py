@@ -2,8 +2,9 @@
 
 Images have shape (N, C, H, W). The window is square, borders are reflected without repeating the
 edge, and each channel is filtered by itself: the intensity distance is that of Eq. 11, a scalar.
-Memory is a few copies of the image whatever the window, with a gradient, too
-(`course.bilateral_kernel`). Half precision is computed in float32 and comes back in its own type.
+Memory is a few copies of the image and a fixed workspace whatever the window, with a gradient,
+too (`course.bilateral_kernel`). Half precision is computed in float32 and comes back in its own
+type.
 
 Pixels that are NaN or infinite raise an error on the CPU. On other devices a look at them would
 make the host wait, so there they are not looked for, and spread over the windows around them.
@@ -18,7 +19,8 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-from course.bilateral_kernel import guide_scale, reflect, taps, weighted_differences
+from course.bilateral_kernel import weighted_differences
+from course.bilateral_taps import guide_scale, reflect, taps
 from course.sinkhorn import balance, fold_weights
 
 
@@ -44,6 +46,9 @@ def bilateral_filter(
     doubly stochastic matrix is symmetric and of spectral norm 1; only its first derivative with
     respect to the guide is available.
 
+    `torch.compile(bilateral_filter)` is an option where no gradient is wanted: it compiles for some
+    seconds and then takes a fraction of the time (`benchmarks.bilateral` says which).
+
     Raises ValueError for an even window, one that the image is too small to reflect, a sigma that
     is not positive, an unknown normalization, a wrong shape or, on the CPU, NaN or infinity;
     TypeError for other than real floating-point tensors or plain numbers.
@@ -52,15 +57,16 @@ def bilateral_filter(
     _check_arguments(x, guide, kernel_size, sigma_spatial, sigma_intensity, normalization)
     values, weights_of = _widen(x), _widen(x if guide is None else guide)
     scale = guide_scale(sigma_intensity, values.dtype)
-    if normalization == "row" and guide is None and scale > 0:
+    # Values that tiny scales would make denormal go by themselves, beside the guide.
+    if normalization == "row" and guide is None and scale > torch.finfo(values.dtype).eps:
         scaled = reflect(values * scale, kernel_size)
         sums, totals = weighted_differences(scaled, None, kernel_size, sigma_spatial)
-        return (values + sums / (totals + 1) / scale).to(x.dtype)
+        return torch.addcdiv(values, sums, totals, value=1 / scale).to(x.dtype)
     spread = reflect(weights_of.to(values.dtype) * scale, kernel_size)
     if normalization == "row":
         reflected = reflect(values, kernel_size)
         sums, totals = weighted_differences(reflected, spread, kernel_size, sigma_spatial)
-        return (values + sums / (totals + 1)).to(x.dtype)
+        return torch.addcdiv(values, sums, totals).to(x.dtype)
     multiply = partial(_multiply, spread, kernel_size, sigma_spatial)
     fold = fold_weights(x.shape[-2], x.shape[-1], values)
     factor = balance(lambda image: fold * multiply(image), values)
@@ -138,7 +144,7 @@ def _multiply(spread: Tensor, window: int, sigma_spatial: float, image: Tensor) 
     """Multiply an image (N, C, H, W) with the kernel matrix, which is not normalized."""
     reflected = reflect(image, window)
     sums, totals = weighted_differences(reflected, spread, window, sigma_spatial)
-    return sums + image * (totals + 1)
+    return sums + image * totals
 
 
 def _dense_kernel(spread: Tensor, window: int, sigma_spatial: float) -> Tensor:

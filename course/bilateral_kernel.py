@@ -1,60 +1,33 @@
 """The sums behind Eq. 9: every pair of neighbours is weighted once, in memory that stays small.
 
 For each pixel i this module computes S_i, the sum over its window of w_ij (v_j - v_i), and D_i, the
-sum of w_ij without the centre: the filter is v + S / (1 + D). As w_ij = w_ji, half of the window
-gives both ends of every pair. Images lie padded in one flat vector, so that a tap of the window is
-one constant offset; what wraps around a row only reaches the padding, which is cut off at the end.
+sum of w_ij: the filter is v + S / D. As w_ij = w_ji, half of the window gives both ends of every
+pair. Images lie padded in one flat vector, so that a tap of the window is one constant offset; what
+wraps around a row only reaches the padding, which is cut off at the end.
 
-A row of taps is worked off in blocks that fit the processor's cache, so memory is a few copies of
-the image and a fixed workspace. Autograd would keep the weights of all taps, a window's worth of
-images; the backward pass here computes them again instead. Weights are powers of 2, which torch
-computes on a CPU in half the time of powers of e.
+The flat vector is worked off in stretches: all taps of a stretch at once, in a workspace of fixed
+size, so memory is a few copies of the image. Autograd would keep the weights of all taps, a
+window's worth of images; the backward pass here computes them again instead. Weights are powers of
+2, which torch computes on a CPU faster than powers of e.
+
+`torch.compile` turns a loop over taps into one pass over the image by itself. So it is given that
+loop, and everything else here is passed over.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Numbers in one buffer of the workspace: on a CPU a few buffers must fit the cache, and an
-# operation must last longer than it takes to start it; elsewhere only the latter counts.
-_BLOCK_ON_CPU, _BLOCK_ELSEWHERE = 1 << 18, 1 << 22
-_SLOPE = -2 * math.log(2)  # of 2^(-d^2), in units of d 2^(-d^2)
+from course.bilateral_taps import SLOPE, log_spatial_weight, pull_back_plainly, shifted, sum_plainly
 
-
-def reflect(image: Tensor, window: int) -> Tensor:
-    """Pad (N, C, H, W) by half a window, mirrored at the border pixels, which are not repeated."""
-    return pad(image, (window // 2,) * 4, mode="reflect")
-
-
-def log_spatial_weight(dy: int, dx: int, sigma: float) -> float:
-    """Return the logarithm, to base 2, of Eq. 10 for one tap of the window."""
-    vertical, horizontal = dy / sigma, dx / sigma
-    # A product of floats overflows to infinity, which is right; ** would raise an error.
-    return -0.5 * math.log2(math.e) * (vertical * vertical + horizontal * horizontal)
-
-
-def guide_scale(sigma_intensity: float, dtype: torch.dtype) -> float:
-    """Return the factor that makes Eq. 11 two to the power of -(difference in guide)^2.
-
-    It is kept far below the largest number, so that it does not make pixels infinite.
-    """
-    scale = math.sqrt(0.5 * math.log2(math.e)) / sigma_intensity
-    return min(scale, torch.finfo(dtype).max ** 0.75)
-
-
-def taps(window: int, sigma: float) -> Iterator[tuple[int, int, float]]:
-    """Yield each offset of the window but its centre, with its `log_spatial_weight`."""
-    radius = window // 2
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            if dy or dx:
-                yield dy, dx, log_spatial_weight(dy, dx, sigma)
+# Numbers in the workspace, measured: an operation must last longer than it takes to start it, and
+# on a CPU the buffers should fit the caches. A backward pass is to fit in little memory, too.
+_FORWARD_ON_CPU, _BACKWARD_ON_CPU, _WORKSPACE_ELSEWHERE = 1 << 21, 1 << 20, 1 << 24
 
 
 def weighted_differences(
@@ -66,7 +39,16 @@ def weighted_differences(
     every order are there, those beyond the first through autograd, in memory that grows with the
     window.
     """
+    if torch.compiler.is_compiling() and not _wants_gradient(values, guide):
+        # Padding that is fused into the loop makes its reads irregular, and the loop slow.
+        torch._dynamo.graph_break()
+        return sum_plainly(values, guide, window, sigma)
     return _WeightedDifferences.apply(values, guide, window, sigma)
+
+
+def _wants_gradient(values: Tensor, guide: Tensor | None) -> bool:
+    of_guide = guide is not None and guide.requires_grad
+    return torch.is_grad_enabled() and (values.requires_grad or of_guide)
 
 
 class _WeightedDifferences(torch.autograd.Function):
@@ -76,15 +58,15 @@ class _WeightedDifferences(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         flat = values.reshape(-1)
         flat_guide = flat if guide is None else guide.reshape(-1)
-        sums, totals = torch.zeros_like(flat), torch.zeros_like(flat)
-        for block in _blocks(values, window, sigma, n_buffers=2):
-            weight, weighted = block.weigh(flat_guide)
+        ends = values.new_zeros(2, flat.numel())
+        ends[0] = 1  # the weight of the centre
+        for stretch in _stretches(values, window, sigma, 2, _FORWARD_ON_CPU):
+            weight, weighted = stretch.weigh(flat_guide)
             if guide is not None:
-                block.subtract(flat, out=weighted)
+                stretch.subtract(flat, out=weighted)
             weighted.mul_(weight)
-            block.add_to_ends(totals, 0, sign=1)
-            block.add_to_ends(sums, 1, sign=-1)
-        sums, totals = (_shifted(t.view(values.shape), 0, 0, window) for t in (sums, totals))
+            stretch.add_to_ends(ends, signs=(1, -1))
+        totals, sums = (shifted(end.view(values.shape), 0, 0, window) for end in ends)
         return sums, totals
 
     @staticmethod
@@ -96,12 +78,12 @@ class _WeightedDifferences(torch.autograd.Function):
     def backward(ctx: Any, p: Tensor, q: Tensor) -> tuple[Tensor | None, ...]:
         values, guide = ctx.saved_tensors
         # Gradients are recorded here only if somebody asked for second derivatives.
-        pull_back = _pull_back_plainly if torch.is_grad_enabled() else _pull_back
+        pull_back = pull_back_plainly if torch.is_grad_enabled() else _pull_back
         return *pull_back(values, guide, *ctx.kernel, p, q), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, tuple[int, int]]:
-        return torch.vmap(_sum_plainly, in_dims)(*inputs), (0, 0)
+        return torch.vmap(sum_plainly, in_dims)(*inputs), (0, 0)
 
 
 def _pull_back(
@@ -115,128 +97,118 @@ def _pull_back(
     p, minus_q = (pad(u, (window // 2,) * 4).reshape(-1) for u in (p, -q))
     flat = values.reshape(-1)
     flat_guide = flat if guide is None else guide.reshape(-1)
-    to_values = torch.zeros_like(flat)
-    to_guide = None if guide is None else torch.zeros_like(flat)
-    for block in _blocks(values, window, sigma, n_buffers=4 if guide is None else 5):
-        weight, distance = block.weigh(flat_guide)
-        p_difference = block.subtract(p, out=block.views[2])
-        to_weight = block.add(minus_q, out=block.views[3])
-        apart = distance if guide is None else block.subtract(flat, out=block.views[4])
+    ends = flat.new_zeros(1 if guide is None else 2, flat.numel())
+    n_buffers = 4 if guide is None else 5
+    for stretch in _stretches(values, window, sigma, n_buffers, _BACKWARD_ON_CPU):
+        weight, distance = stretch.weigh(flat_guide)
+        p_difference = stretch.subtract(p, out=stretch.views[2])
+        to_weight = stretch.add(minus_q, out=stretch.views[3])
+        apart = distance if guide is None else stretch.subtract(flat, out=stretch.views[4])
         to_weight.addcmul_(p_difference, apart)
         distance.mul_(weight)  # first: a huge distance has the weight 0
         weight.mul_(p_difference)
         if guide is None:
-            weight.addcmul_(distance, to_weight, value=_SLOPE)
+            weight.addcmul_(distance, to_weight, value=SLOPE)
         else:
-            distance.mul_(to_weight.mul_(_SLOPE))
-            block.add_to_ends(to_guide, 1, sign=-1)
-        block.add_to_ends(to_values, 0, sign=-1)
-    return to_values.view(values.shape), None if guide is None else to_guide.view(values.shape)
+            distance.mul_(to_weight.mul_(SLOPE))
+        stretch.add_to_ends(ends, signs=(-1,) * len(ends))
+    gradients = ends.view(-1, *values.shape)
+    return gradients[0], None if guide is None else gradients[1]
 
 
-class _Block:
-    """A stretch of the flat image against one row of the window: k neighbours of m pixels.
+class _Taps(NamedTuple):
+    """A rectangle of taps: what lies right of the centre, or the rows of the window below it."""
 
-    `views` (k, m) are the parts of the buffers to work in. The first two buffers have margins of
+    first: int  # its first tap, in the order of all taps of the half window
+    n_rows: int
+    n_columns: int
+    shift: int  # from a pixel to its neighbour at the first tap, in the flat image
+
+
+class _Stretch:
+    """A stretch of the flat images against half of the window: its K taps of m pixels.
+
+    `views` (K, m) are the parts of the buffers to work in. The first two buffers have margins of
     zeros, so that sums over pairs by their far end are sums over a sheared view.
     """
 
-    def __init__(self, start: int, length: int, shift: int, logs: Tensor, buffers: Tensor) -> None:
-        self.start, self.length, self.shift, self.logs = start, length, shift, logs
-        self.k = len(logs)
-        self.buffers, self.ones = buffers, torch.ones_like(logs[:, 0])
-        self.views = buffers[:, :, self.k - 1 : self.k - 1 + length].unbind()
-        buffers[:2, :, self.k - 1 + length :] = 0  # a shorter last block leaves old numbers there
+    def __init__(self, start: int, length: int, half: _HalfWindow, buffers: Tensor) -> None:
+        self.start, self.length, self.half = start, length, half
+        self.worked = buffers[:, :, half.margin : half.margin + length]
+        self.views = self.worked.unbind()
+        # A shorter last stretch leaves old numbers in the margin behind it.
+        buffers[:2, :, half.margin + length :][:, :, : half.margin] = 0
 
     def weigh(self, flat_guide: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights and the differences in guide, in the first two buffers."""
         weight, distance = self.views[:2]
         self.subtract(flat_guide, out=distance)
-        torch.addcmul(self.logs, distance, distance, value=-1, out=weight).exp2_()
+        torch.addcmul(self.half.logs, distance, distance, value=-1, out=weight).exp2_()
         return weight, distance
 
     def subtract(self, flat: Tensor, *, out: Tensor) -> Tensor:
-        return torch.sub(self._far(flat), self._near(flat), out=out)
+        """Return the far end of each pair less its near end."""
+        return self._combine(torch.sub, flat, out)
 
     def add(self, flat: Tensor, *, out: Tensor) -> Tensor:
-        return torch.add(self._far(flat), self._near(flat), out=out)
+        """Return the sum over both ends of each pair."""
+        return self._combine(torch.add, flat, out)
 
-    def add_to_ends(self, flat: Tensor, buffer: int, *, sign: int) -> None:
-        """Add a buffer to the near ends of its pairs and, `sign` times, to the far ends."""
-        k, reach = self.k, self.length + self.k - 1
-        far = self.start + self.shift
-        by_far_end = self.buffers[buffer][:, k - 1 :].as_strided(
-            (reach, k), (1, max(self.buffers.stride(1) - 1, 1))
-        )
-        self._near(flat).addmv_(self.views[buffer].t(), self.ones)
-        flat[far : far + reach].addmv_(by_far_end, self.ones, alpha=sign)
+    def add_to_ends(self, ends: Tensor, signs: tuple[int, ...]) -> None:
+        """Add the first buffers to `ends` at the near ends of pairs, `signs` times at the far."""
+        n, columns = len(ends), ends.new_tensor(signs)[:, None]
+        ends[:, self.start : self.start + self.length] += self.worked[:n].sum(1)
+        per_buffer, per_tap, _ = self.worked.stride()
+        for first, n_rows, n_columns, shift in self.half.rectangles:
+            reach = self.length + n_columns - 1
+            for row in range(n_rows):
+                by_far_end = self.worked[:n, first + row * n_columns :].as_strided(
+                    (n, n_columns, reach), (per_buffer, per_tap - 1, 1)
+                )
+                far = self.start + shift + row * self.half.width
+                ends[:, far : far + reach].addcmul_(by_far_end.sum(1), columns)
 
-    def _near(self, flat: Tensor) -> Tensor:
-        return flat[self.start : self.start + self.length]
-
-    def _far(self, flat: Tensor) -> Tensor:
-        return flat[self.start + self.shift :].as_strided((self.k, self.length), (1, 1))
-
-
-def _blocks(padded: Tensor, window: int, sigma: float, n_buffers: int) -> Iterator[_Block]:
-    """Walk over half of the window, row by row, and over the image in blocks."""
-    radius, width = window // 2, padded.shape[-1]
-    # Pixels beyond are padding, and so are their neighbours: no pair of theirs counts.
-    total = padded.numel() - radius * width - radius
-    size = _BLOCK_ON_CPU if padded.device.type == "cpu" else _BLOCK_ELSEWHERE
-    for dy in range(radius + 1 if total > 0 else 0):
-        first = -radius if dy else 1
-        k = radius + 1 - first
-        logs = [log_spatial_weight(dy, dx, sigma) for dx in range(first, radius + 1)]
-        if not k:
-            continue
-        n_blocks = -(-total // max(size // k, 1))
-        length = -(-total // n_blocks)
-        buffers = padded.new_zeros(n_buffers, k, length + 2 * (k - 1))
-        columns = padded.new_tensor(logs)[:, None]
-        for start in range(0, total, length):
-            stretch = min(length, total - start)
-            yield _Block(start, stretch, dy * width + first, columns, buffers)
+    def _combine(self, operation: Callable, flat: Tensor, out: Tensor) -> Tensor:
+        near = flat[self.start : self.start + self.length]
+        for first, n_rows, n_columns, shift in self.half.rectangles:
+            shape = (n_rows, n_columns, self.length)
+            far = flat[self.start + shift :].as_strided(shape, (self.half.width, 1, 1))
+            taps_of_it = out[first : first + n_rows * n_columns]
+            operation(far, near, out=taps_of_it.unflatten(0, shape[:2]))
+        return out
 
 
-def _shifted(padded: Tensor, dy: int, dx: int, window: int) -> Tensor:
-    top, left = window // 2 + dy, window // 2 + dx
-    height, width = padded.shape[-2] - window + 1, padded.shape[-1] - window + 1
-    return padded[..., top : top + height, left : left + width]
+class _HalfWindow:
+    """The taps behind the centre, which with their mirror images are the window.
+
+    `logs` (K, 1) are their spatial weights, `margin` is how far the ends of a row are apart.
+    """
+
+    def __init__(self, padded: Tensor, window: int, sigma: float) -> None:
+        radius, self.width, self.margin = window // 2, padded.shape[-1], window - 1
+        self.rectangles = [
+            _Taps(0, 1, radius, shift=1),
+            _Taps(radius, radius, window, shift=self.width - radius),
+        ]
+        behind = [(dy, dx) for dy in range(radius + 1) for dx in range(-radius, radius + 1)]
+        logs = [log_spatial_weight(*tap, sigma) for tap in behind[radius + 1 :]]
+        self.logs = padded.new_tensor(logs)[:, None]
+        # Pixels beyond are padding, and so are their neighbours: no pair of theirs counts.
+        self.n_pixels = padded.numel() - radius * self.width - radius
 
 
-def _sum_plainly(
-    values: Tensor, guide: Tensor | None, window: int, sigma: float
-) -> tuple[Tensor, Tensor]:
-    """`weighted_differences` tap by tap, for transforms that know only ordinary operations."""
-    guide = values if guide is None else guide
-    sums = totals = torch.zeros_like(_shifted(values, 0, 0, window))
-    for dy, dx, log_weight in taps(window, sigma):
-        distance = _shifted(guide, dy, dx, window) - _shifted(guide, 0, 0, window)
-        weight = torch.exp2(log_weight - distance.square())
-        sums = sums + weight * (_shifted(values, dy, dx, window) - _shifted(values, 0, 0, window))
-        totals = totals + weight
-    return sums, totals
-
-
-def _pull_back_plainly(
-    values: Tensor, guide: Tensor | None, window: int, sigma: float, p: Tensor, q: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """`_pull_back` tap by tap, of operations that autograd can follow."""
-    spread = guide if guide is not None else values
-    to_values, to_guide = torch.zeros_like(values), torch.zeros_like(spread)
-    for dy, dx, log_weight in taps(window, sigma):
-        distance = _shifted(spread, dy, dx, window) - _shifted(spread, 0, 0, window)
-        weight = torch.exp2(log_weight - distance.square())
-        apart = _shifted(values, dy, dx, window) - _shifted(values, 0, 0, window)
-        to_values = to_values + _to_ends(p * weight, dy, dx, window)
-        pull = _SLOPE * (weight * distance) * (p * apart + q)
-        to_guide = to_guide + _to_ends(pull, dy, dx, window)
-    return (to_values + to_guide, None) if guide is None else (to_values, to_guide)
-
-
-def _to_ends(pull: Tensor, dy: int, dx: int, window: int) -> Tensor:
-    """Lay a pull on each pair on the padded image: plus at the neighbour, minus at the pixel."""
-    radius = window // 2
-    around = (radius + dx, radius - dx, radius + dy, radius - dy)
-    return pad(pull, around) - pad(pull, (radius,) * 4)
+def _stretches(
+    padded: Tensor, window: int, sigma: float, n_buffers: int, size: int
+) -> Iterator[_Stretch]:
+    """Cut flat images into stretches whose taps fill `size` numbers, a workspace."""
+    half = _HalfWindow(padded, window, sigma)
+    if window == 1 or half.n_pixels <= 0:
+        return
+    if padded.device.type != "cpu":
+        size = _WORKSPACE_ELSEWHERE
+    n_stretches = -(-half.n_pixels // max(size // n_buffers // len(half.logs), 1))
+    length = -(-half.n_pixels // n_stretches)
+    buffers = padded.new_empty(n_buffers, len(half.logs), length + 2 * half.margin)
+    buffers[:2, :, : half.margin] = 0
+    for start in range(0, half.n_pixels, length):
+        yield _Stretch(start, min(length, half.n_pixels - start), half, buffers)

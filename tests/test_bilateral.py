@@ -362,12 +362,21 @@ def test_vmap_is_the_batch():
     torch.testing.assert_close(mapped, bilateral_filter(images.flatten(0, 1), 3).view_as(images))
 
 
+@pytest.mark.parametrize("wants_gradient", [False, True])
+def test_a_compiled_filter_is_the_filter(wants_gradient):
+    image = random_image(1, 2, 5, 6).requires_grad_(wants_gradient)
+    compiled = torch.compile(bilateral_filter, backend="aot_eager")(image, 3)
+    torch.testing.assert_close(compiled, bilateral_filter(image, 3), rtol=0, atol=1e-14)
+    assert compiled.requires_grad == wants_gradient
+
+
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
-def test_results_do_not_depend_on_the_blocks(monkeypatch, size):
+def test_results_do_not_depend_on_the_workspace(monkeypatch, size):
     image, guide, seed = random_image(3, 2, 2, 7, 8).requires_grad_()
     results = []
-    for block in (1 << 18, size):
-        monkeypatch.setattr("course.bilateral_kernel._BLOCK_ON_CPU", block)
+    for workspace in (1 << 20, size):
+        for name in ("_FORWARD_ON_CPU", "_BACKWARD_ON_CPU"):
+            monkeypatch.setattr(f"course.bilateral_kernel.{name}", workspace)
         for own in (None, guide):
             filtered = bilateral_filter(image, 5, 1.0, 0.3, guide=own)
             inputs = [image] if own is None else [image, guide]
@@ -423,7 +432,7 @@ def test_the_image_is_not_changed():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("sigma", [1e-44, 1e-300, 1e30, math.inf])
+@pytest.mark.parametrize("sigma", [1e-44, 1e-300, 1e30, 1e38, 1e300, math.inf])
 def test_extreme_sigmas_give_finite_values_and_gradients(dtype, sigma):
     image = random_image(1, 1, 5, 5, dtype=dtype).requires_grad_()
     filtered = bilateral_filter(image, 3, sigma, sigma)
