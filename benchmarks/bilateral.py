@@ -2,15 +2,19 @@
 
 Stands for Eq. 9 to 11. Every variant filters each channel by itself, on the CPU in float32, with
 reflected borders and the same two threads. Kornia computes the same numbers; OpenCV takes a round
-window, a table of exponentials, and has no gradient. Times are taken in turn in one process and
-are medians; memory is what a process of its own adds to what it held before, at its peak.
+window, a table of exponentials, and has no gradient. "compiled" is torch.compile(bilateral_filter),
+an option that needs a C++ compiler and is for use without gradient; its first call is told apart.
+Times are taken in turn in one process and are medians; memory is what a process of its own adds to
+what it held before, at its peak.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,8 +31,10 @@ SHAPES = ((8, 4, 16, 16), (8, 4, 64, 64), (8, 4, 128, 128), (1, 3, 512, 512))
 WINDOWS = (5, 9)
 SIGMA_SPATIAL, SIGMA_INTENSITY = 1.5, 0.1
 PEERS = {"kornia": "kornia", "opencv": "cv2"}
-COLUMNS = ("image", "window", "gradient", "ours ms", "kornia ms", "x", "OpenCV ms", "x")
-COLUMNS += ("exp ms", "bytes ms", "of floor", "ours MiB", "kornia MiB", "OpenCV MiB")
+COLUMNS = ("image", "window", "ours ms", "of floor", "compiled ms", "kornia ms", "x ours")
+COLUMNS += ("x compiled", "OpenCV ms", "x ours", "ours MiB", "compiled MiB", "kornia MiB")
+COLUMNS_WITH_GRADIENT = ("image", "window", "ours ms", "kornia ms", "x ours")
+COLUMNS_WITH_GRADIENT += ("ours MiB", "kornia MiB", "x ours")
 
 # What the forward pass moves for a pair of neighbours, in numbers: far and near in, difference
 # out; difference in, exponent out; in and out of 2^; two in, one out of the product; four sums.
@@ -58,7 +64,17 @@ def opencv(image: Tensor, window: int) -> Tensor:
     return result
 
 
-VARIANTS = {"ours": ours, "kornia": kornia, "opencv": opencv}
+@functools.cache
+def _compiled_filter() -> Callable[..., Tensor]:
+    return torch.compile(bilateral_filter, dynamic=False)
+
+
+def compiled(image: Tensor, window: int) -> Tensor:
+    return _compiled_filter()(image, window, SIGMA_SPATIAL, SIGMA_INTENSITY)
+
+
+VARIANTS = {"ours": ours, "compiled": compiled, "kornia": kornia, "opencv": opencv}
+WITH_GRADIENT = ("ours", "kornia")
 
 
 def job(name: str, shape: tuple[int, ...], window: int, gradient: bool) -> Callable[[], None]:
@@ -141,28 +157,63 @@ def memory_of(name: str, shape: tuple[int, ...], window: int, gradient: bool) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(shape: tuple[int, ...], window: int, gradient: bool, n_rounds: int) -> dict:
-    """Return median milliseconds and MiB of every installed variant, and the floor's."""
+def known(gradient: bool) -> list[str]:
+    """Return the variants that can run here."""
     names = [n for n in VARIANTS if n not in PEERS or importlib.util.find_spec(PEERS[n])]
-    names = [n for n in names if not (gradient and n == "opencv")]
+    if not (shutil.which("g++") or shutil.which("clang++")):
+        names.remove("compiled")
+    return [n for n in names if not gradient or n in WITH_GRADIENT]
+
+
+def measure(shape: tuple[int, ...], window: int, gradient: bool, n_rounds: int) -> dict:
+    """Return median milliseconds and MiB of every variant that can run, and the floor's times."""
+    names = known(gradient)
     jobs = {name: job(name, shape, window, gradient) for name in names}
+    start = time.perf_counter()
+    if "compiled" in jobs:
+        jobs["compiled"]()
+    first = time.perf_counter() - start
     times = time_in_turn(jobs | floor(shape, window), n_rounds)
     memory = {name: memory_of(name, shape, window, gradient) for name in names}
-    return {"shape": shape, "window": window, "gradient": gradient, "ms": times, "MiB": memory}
+    case = {"shape": shape, "window": window, "gradient": gradient, "first call s": first}
+    return case | {"ms": times, "MiB": memory}
 
 
 def row(case: dict) -> str:
-    """Return one line of the Markdown table; a peer's x is its time in units of ours."""
-    times, memory, own = case["ms"], case["MiB"], case["ms"]["ours"]
-    cells = [" x ".join(map(str, case["shape"])), case["window"], "yes" if case["gradient"] else ""]
-    cells.append(f"{own:.1f}")
-    for name in PEERS:
-        known = name in times
-        cells += [f"{times[name]:.1f}", f"{times[name] / own:.2f}"] if known else ["", ""]
-    parts = [times["exponentials"], times["moves"]]
-    cells += [f"{part:.1f}" for part in parts] + [f"{own / sum(parts):.2f}"]
-    cells += ["" if memory.get(n) is None else f"{memory[n]:.1f}" for n in VARIANTS]
-    return "| " + " | ".join(map(str, cells)) + " |"
+    """Return one line of the Markdown table; x: a peer's time or memory in units of ours."""
+    times, memory = case["ms"], case["MiB"]
+
+    def told(value: float | None, digits: int = 1) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    def ratio(values: dict, over: str, under: str) -> str:
+        known = values.get(over) is not None and bool(values.get(under))
+        return told(values[over] / values[under]) if known else ""
+
+    floor = times["exponentials"] + times["moves"]
+    cells = [" x ".join(map(str, case["shape"])), str(case["window"]), told(times["ours"], 2)]
+    if case["gradient"]:
+        cells += [told(times.get("kornia")), ratio(times, "kornia", "ours")]
+        cells += [told(memory.get(name)) for name in WITH_GRADIENT]
+        return "| " + " | ".join([*cells, ratio(memory, "kornia", "ours")]) + " |"
+    cells += [told(times["ours"] / floor), told(times.get("compiled"), 2)]
+    cells += [told(times.get("kornia")), ratio(times, "kornia", "ours")]
+    cells += [ratio(times, "kornia", "compiled"), told(times.get("opencv"))]
+    cells += [ratio(times, "opencv", "ours")]
+    cells += [told(memory.get(name)) for name in ("ours", "compiled", "kornia")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(gradient: bool, n_rounds: int) -> list[dict]:
+    """Measure every image and window, print each line when it is there, and return the figures."""
+    columns, cases = COLUMNS_WITH_GRADIENT if gradient else COLUMNS, []
+    print(f"\n{'With' if gradient else 'Without'} gradient\n")
+    print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns), flush=True)
+    for shape in SHAPES:
+        for window in WINDOWS:
+            cases.append(measure(shape, window, gradient, n_rounds))
+            print(row(cases[-1]), flush=True)
+    return cases
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -175,24 +226,24 @@ def main(arguments: list[str] | None = None) -> None:
     set_threads(options.threads)
     if options.memory:
         name, shape, window, gradient = json.loads(options.memory)
-        job(name, (1, 1, 16, 16), window, gradient)()
+        small = (1, 1, 16, 16)
+        job(name, shape if name == "compiled" else small, window, gradient)()  # warms up
         print(json.dumps(peak_of(job(name, shape, window, gradient))))
         return
     missing = [name for name, module in PEERS.items() if not importlib.util.find_spec(module)]
     if missing:
         print(f"left out: {', '.join(missing)} (pip install kornia opencv-python-headless)")
-    print(f"torch {torch.__version__}, {options.threads} threads, {options.rounds} rounds\n")
-    print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS), flush=True)
-    cases = []
-    for gradient in (False, True):
-        for shape in SHAPES:
-            for window in WINDOWS:
-                cases.append(measure(shape, window, gradient, options.rounds))
-                print(row(cases[-1]), flush=True)
+    print(f"torch {torch.__version__}, {options.threads} threads, {options.rounds} rounds")
+    without = table(False, options.rounds)
+    seconds = [case["first call s"] for case in without]
+    floors = [case["ms"]["exponentials"] / case["ms"]["moves"] for case in without]
     print(
-        "\nx: the peer's time in units of ours. exp, bytes: the exponentials of all pairs alone, "
-        "and the numbers that the forward pass moves alone; of floor: our time over their sum."
+        "\nx: time or memory of a peer in units of ours. Of floor: our time over the time for the "
+        "exponentials of all pairs and the numbers that the forward pass moves, alone; the "
+        f"exponentials are {min(floors):.2f} to {max(floors):.2f} of the moves."
+        f"\nFirst call of the compiled filter: {min(seconds):.0f} to {max(seconds):.0f} s."
     )
+    cases = without + table(True, options.rounds)
     if options.json:
         options.json.write_text(json.dumps(cases, indent=1) + "\n")
 
