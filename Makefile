@@ -18,6 +18,8 @@ OUTPUT ?= outputs/edit.mp4
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
 BENCHMARKS ?= judge model swaps edit speed depth temporal bilateral explorers
 
+WORKERS ?= auto
+
 # make measure LESSONS="01 02"; without LESSONS every lesson is measured.
 LESSONS ?=
 
@@ -36,11 +38,13 @@ edit: $(STAMP) ## edit the clip that ships (CLIP, SOURCE, TARGET and OUTPUT can 
 lab: $(STAMP) ## open JupyterLab on the first lesson
 	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb
 
+# A process on each core with one thread: threads of several processes would wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: export HF_HUB_OFFLINE = 1
 test: export TRANSFORMERS_OFFLINE = 1
-test: $(STAMP) ## run the tests and every notebook, offline
-	$(RUN) -m pytest tests
-	$(RUN) -m pytest --nbmake --durations=0 notebooks solutions
+test: $(STAMP) ## run the tests and every notebook, offline (WORKERS processes, auto: one a core)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile tests
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal --nbmake --durations=0 notebooks solutions
 
 lint: $(STAMP) ## check style and format with ruff
 	$(RUN) -m ruff check .
@@ -77,6 +81,7 @@ update: ## renew requirements.lock with the newest versions (torch stays unless 
 	@echo "requirements.lock is renewed: run make test, then commit it."
 
 # The second target of continuous integration: what will break soon, without touching .venv.
+canary: export OMP_NUM_THREADS = 1
 canary: export HF_HUB_OFFLINE = 1
 canary: export TRANSFORMERS_OFFLINE = 1
 canary: ## run the tests on the newest versions of everything
@@ -84,8 +89,8 @@ canary: ## run the tests on the newest versions of everything
 	rm -rf $(NEWEST)
 	@"$(PYTHON)" -m venv $(NEWEST) || { $(call venv_help); }
 	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,dev]"
-	$(NEWEST)/bin/python -m pytest tests
-	$(NEWEST)/bin/python -m pytest --nbmake notebooks solutions
+	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile tests
+	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal --nbmake notebooks solutions
 
 clean: ## remove caches, builds and outputs (.venv and runs/ stay)
 	rm -rf outputs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     missing = [name for name, module in PEERS.items() if not importlib.util.find_spec(module)]
     if missing:
-        print(f"left out: {', '.join(missing)} (pip install kornia opencv-python-headless)")
+        print(f"left out: {', '.join(missing)} (make setup installs them)")
     print(f"torch {torch.__version__}, {options.threads} threads, {options.rounds} rounds")
     without = table(False, options.rounds)
     seconds = [case["first call s"] for case in without]
