@@ -1,7 +1,8 @@
 """What tests and notebooks share: no hub, no trace in one's own progress, a limit for a notebook.
 
 `pytest --nbmake` limits each cell. A lesson's `limit_seconds` is for the whole notebook, with the
-start of its kernel, so each cell gets the time that is left.
+start of its kernel, so each cell gets the time that is left. It is the time on two cores: where
+several processes share them (`pytest -n`), a notebook has one and gets twice the time.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def pytest_runtest_call(item: pytest.Item):
     limit, start = facts.get("limit_seconds"), time.monotonic()
     if limit is None:
         raise pytest.UsageError(f"{item.filename} has no limit: make notebooks sets it")
+    limit *= min(2, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             patch.setenv(name, _NOWHERE)
