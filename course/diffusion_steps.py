@@ -132,5 +132,6 @@ def _check_descending(timestep: Timestep, previous_timestep: Timestep) -> None:
         descends = descends.device.type != "cpu" or descends.all()
     if not descends:
         raise ValueError(
-            f"previous_timestep must be below timestep, got {previous_timestep} and {timestep}"
+            f"previous_timestep must be below timestep, got {previous_timestep} and {timestep}; "
+            "the noisier end is `timestep` on the way up, too"
         )

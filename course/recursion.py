@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from course.diffusion import ancestral_step
+from course.diffusion_steps import same_shape
 from course.schedule import NoiseSchedule, check_index, check_tensors
 
 
@@ -133,12 +134,13 @@ def product_limit(schedule: NoiseSchedule, n_steps: int, noise_lipschitz: float)
     """Return a bound on the product of all C_t that forgets the number of steps.
 
     abar^(-1/2) exp(2 L asinh(s)) with s = sqrt(1 / abar - 1), abar that of the noisiest step.
-    Raises as `step_constants`. Source: Lemma 4.8, repaired.
+    Infinite where it overflows. Raises as `step_constants`. Source: Lemma 4.8, repaired.
     """
     _check_number("noise_lipschitz", noise_lipschitz)
     level = _levels(schedule, n_steps)[0][0]
     growth = 2 * noise_lipschitz * math.asinh(math.sqrt(1 / level - 1))
-    return math.exp(growth) / math.sqrt(level)
+    # Above 700 math.exp raises an error near the end of what a float can hold.
+    return math.exp(growth) / math.sqrt(level) if growth < 700 else math.inf
 
 
 def simulate(
@@ -163,12 +165,19 @@ def simulate(
     _check_number("noise_lipschitz", noise_lipschitz)
     start = latents if perturbation is None else perturbation
     check_tensors(latents, start)
+    if latents.ndim < 2:
+        raise ValueError(
+            f"latents must have shape (N, ...), got {tuple(latents.shape)}; "
+            "put one latent into a batch with latents[None]"
+        )
     ideal, actual = latents, latents if perturbation is None else latents + perturbation
     errors = [_norms(actual - ideal)]
     silent = torch.zeros_like(latents)
     for timestep in schedule.timesteps(n_steps).tolist():
         previous = schedule.previous_timestep(timestep, n_steps)
-        filtered = actual if latent_filter is None else latent_filter(actual)
+        filtered = actual
+        if latent_filter is not None:
+            filtered = same_shape("latent_filter", latent_filter(actual), actual)
         pairs = ((filtered, None if add_noise else silent), (ideal, silent))
         actual, ideal = (
             ancestral_step(
@@ -222,12 +231,20 @@ def _norms(difference: Tensor) -> Tensor:
 
 def _check_number(name: str, value: float) -> None:
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a plain number, but {type(value).__name__} came")
+        raise TypeError(
+            f"{name} must be a plain number, but {type(value).__name__} came; "
+            "take float(...) of a tensor with one number"
+        )
     if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be finite and not negative, but {value} came")
+        raise ValueError(
+            f"{name} must be finite and not negative, but {value} came; it is a length or a "
+            "Lipschitz constant, pass 0 for none"
+        )
 
 
 def _check_count(n_elements: int) -> int:
     if check_index("n_elements", n_elements) < 1:
-        raise ValueError(f"n_elements must be 1 or more, but {n_elements} came")
+        raise ValueError(
+            f"n_elements must be 1 or more, but {n_elements} came; pass latents[0].numel()"
+        )
     return n_elements

@@ -108,7 +108,8 @@ class NoiseSchedule:
         total = len(self)
         if not 1 <= check_index("n_steps", n_steps) <= total:
             raise ValueError(
-                f"n_steps must be between 1 and the {total} training steps, got {n_steps}"
+                f"n_steps must be between 1 and the {total} training steps, got {n_steps}; "
+                "25 to 50 are usual"
             )
         if self.timestep_spacing == "trailing":
             # The stride that NumPy's arange computes: halves then round as they do in diffusers.
@@ -141,7 +142,10 @@ class NoiseSchedule:
                 return self._levels_at(timestep, latents, clean)
         timestep = check_index("timestep", timestep)
         if timestep >= len(self) or (timestep < 0 and clean is None):
-            raise ValueError(f"timestep must be between 0 and {len(self) - 1}, got {timestep}")
+            raise ValueError(
+                f"timestep must be between 0 and {len(self) - 1}, got {timestep}; "
+                "they count from 0, and schedule.timesteps(n) gives those of a chain"
+            )
         return self._levels[timestep] if timestep >= 0 else clean
 
     def _levels_at(self, timestep: Tensor, latents: Tensor, clean: float | None) -> Tensor:
@@ -155,7 +159,8 @@ class NoiseSchedule:
             if high >= len(self) or (clean is None and low < 0):
                 raise ValueError(
                     f"timesteps must be between 0 and {len(self) - 1}, got "
-                    f"{int(low)} to {int(high)}"
+                    f"{int(low)} to {int(high)}; they count from 0, and schedule.timesteps(n) "
+                    "gives those of a chain"
                 )
         mps = "mps" in (timestep.device.type, latents.device.type)  # it has no float64
         table = self.alphas_cumprod.float() if mps else self.alphas_cumprod
@@ -263,7 +268,8 @@ def _check_alphas(name: str, values: Tensor) -> Tensor:
     if not isinstance(values, Tensor) or values.ndim != 1 or len(values) == 0:
         raise ValueError(
             f"{name} must be a tensor of shape (steps,), got "
-            f"{tuple(values.shape) if isinstance(values, Tensor) else values!r}"
+            f"{tuple(values.shape) if isinstance(values, Tensor) else values!r}; "
+            "pass one number for each training step, as in torch.tensor([0.99, 0.98])"
         )
     values = values.detach().double().cpu()
     outside = ~((values > 0) & (values <= 1))  # NaN is outside too

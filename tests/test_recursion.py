@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course.bilateral import bilateral_filter, displacement_bound
 from course.recursion import (
@@ -154,7 +156,46 @@ def test_bounds_refuse_bad_arguments(bound):
 
 
 def test_simulate_refuses_integers_and_other_shapes():
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="int64.*convert with .float"):
         simulate(TRAILING, 5, 0.1, torch.ones(2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="shape"):
         simulate(TRAILING, 5, 0.1, ones(2, 3), perturbation=ones(3, 2))
+    for shape in ((), (3,)):
+        with pytest.raises(ValueError, match=r"\(N, ...\).*latents\[None\]"):
+            simulate(TRAILING, 5, 0.1, ones(*shape))
+
+
+def test_simulate_refuses_a_filter_that_changes_the_shape():
+    with pytest.raises(ValueError, match="latent_filter must have the shape of the latents"):
+        simulate(TRAILING, 5, 0.1, ones(2, 3), latent_filter=lambda x: x[:1])
+
+
+def test_a_limit_too_large_for_a_number_is_infinite():
+    assert product_limit(TRAILING, 50, 1e6) == math.inf
+
+
+not_lengths = st.one_of(
+    st.floats(max_value=0, exclude_max=True), st.sampled_from([math.nan, math.inf])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    value=not_lengths,
+    name=st.sampled_from(["noise_lipschitz", "initial_error", "displacement"]),
+    bound=st.sampled_from([product_bound, rms_bound]),
+)
+def test_every_number_that_is_no_length_is_refused_and_named(value, name, bound):
+    arguments = {"noise_lipschitz": 0.1, "n_elements": 4} | {name: value}
+    with pytest.raises(ValueError, match=f"{name} must be finite and not negative"):
+        bound(TRAILING, 5, **arguments)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    alphas=st.lists(st.floats(0.01, 0.9999), min_size=1, max_size=8), lipschitz=st.floats(0, 100)
+)
+def test_no_schedule_brings_a_constant_below_one_over_the_root_of_alpha(alphas, lipschitz):
+    alphas = torch.tensor(alphas, dtype=torch.float64)
+    constants = step_constants(NoiseSchedule(alphas), len(alphas), lipschitz).flip(0)
+    assert (constants >= alphas.rsqrt() * (1 - 1e-12)).all() and (constants > 1).all()

@@ -1,4 +1,4 @@
-"""Counterexamples and searches for Section 4.2: the filter, one step, and the chain."""
+"""Counterexamples and searches for Section 4.2: the filter and one step with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from course.bilateral import bilateral_filter, displacement_bound
 from course.claims.claim import Tightness, Violation
 from course.claims.search import ascend, random_starts
-from course.recursion import expected_noise_norm, rms_bound, simulate, step_constants
+from course.recursion import expected_noise_norm, simulate, step_constants
 from course.schedule import NoiseSchedule
 
 _SIZE, _WINDOW, _SPATIAL = 4, 3, 100.0  # of the images that the searches move
@@ -67,28 +67,6 @@ def filtered_step_without_an_error_makes_one() -> Violation:
     )
 
 
-def chain_without_noise_makes_an_error() -> Violation:
-    schedule = NoiseSchedule(torch.tensor([0.9], dtype=torch.float64))
-    errors = simulate(
-        schedule, 1, 0.0, edge(1.0), latent_filter=lambda x: bilateral_filter(x, 3, 1.0, 1.0)
-    )
-    return Violation(
-        float(errors[-1]),
-        0.0,
-        "one step from delta = 0 to the clean end, where Eq. 41 has no noise term either",
-    )
-
-
-def early_noise_is_multiplied() -> Violation:
-    quarter, d = 0.25, 4096
-    # C = 2 in both steps: noise of variance 3/4 enters on the way to x_1 and is then doubled.
-    left = 2 * math.sqrt(1 - quarter) * expected_noise_norm(d)
-    right = math.sqrt(d) * math.sqrt(1 - quarter)
-    return Violation(
-        left, right, "two steps with alpha = 1/4, hence C = 2, d = 4096, no filter, L = delta = 0"
-    )
-
-
 def step_bound(constant: float, error: float, displacement: float) -> float:
     """Return C_t (|x_t - xbar_t| + b), what a step without noise can leave of an error."""
     return constant * (error + displacement)
@@ -99,17 +77,6 @@ def step_bound_in_mean_square(
 ) -> float:
     """Return the bound on the root mean square of |x_{t-1} - xbar_{t-1}| after one step."""
     return math.hypot(step_bound(constant, error, displacement), math.sqrt(variance * n_elements))
-
-
-def chain_bound(schedule: NoiseSchedule, n_steps: int, noise_lipschitz: float, **options) -> float:
-    """Return R_0; arguments as `course.recursion.rms_bound`."""
-    return rms_bound(schedule, n_steps, noise_lipschitz, **options)
-
-
-def printed_sum(constant: float, alphas: list[float], n_elements: int, delta: float) -> float:
-    """Return the right side of Eq. 41 for one C and alpha_0, ..., alpha_{T-1}, with alpha_0 = 1."""
-    noise = sum(constant**k * math.sqrt(1 - alpha) for k, alpha in enumerate(alphas))
-    return constant ** len(alphas) * delta + math.sqrt(n_elements) * noise
 
 
 def _images(points: Tensor) -> Tensor:
@@ -154,47 +121,3 @@ def search_theorem_4_6(seed: int = 0, budget: int = 16) -> Tightness:
     left = math.hypot(constant * found, math.sqrt(variance * _SIZE**2))
     right = step_bound_in_mean_square(constant, 0.0, b, variance, _SIZE**2)
     return Tightness(left / right, "no error before the step, alpha = 0.99, 4 x 4 pixels")
-
-
-def search_lemma_4_9(seed: int = 0, budget: int = 16) -> Tightness:
-    """Compare the exact root mean square of the linear chain with R_0, on random schedules."""
-    best = Tightness(0.0, "")
-    for draws in random_starts(seed, budget, 8):
-        n_steps, lipschitz = len(draws) - 1, float(draws[-1].abs())
-        schedule = NoiseSchedule(0.05 + 0.94 * draws[:-1].sigmoid())
-        left = _exact_rms(schedule, n_steps, lipschitz)
-        right = chain_bound(schedule, n_steps, lipschitz, n_elements=1)
-        if left / right > best.ratio:
-            best = Tightness(left / right, f"7 steps, predictor -L x with L = {lipschitz:.2f}")
-    return best
-
-
-def _exact_rms(schedule: NoiseSchedule, n_steps: int, lipschitz: float) -> float:
-    """Return the root mean square error at x_0 of the linear chain, one noise input at a time.
-
-    The errors that single perturbations leave at x_0 are measured on real chains; as the inputs
-    are independent, their squares add.
-    """
-    one, square = torch.ones(1, 1, dtype=torch.float64), 0.0
-    still = torch.zeros_like(one)
-    reached = simulate(schedule, n_steps, lipschitz, still, perturbation=one, add_noise=False)
-    for index in range(1, n_steps + 1):
-        gain = float(reached[-1] / reached[index])
-        alpha = float(schedule.alphas[n_steps - index - 1]) if index < n_steps else 1.0
-        square += gain**2 * (1 - alpha)
-    return math.sqrt(square)
-
-
-def search_equation_41(seed: int = 0, budget: int = 16) -> Tightness:
-    """Walk the recursion of Eq. 40 with equality and compare its end with the printed sum."""
-    best = Tightness(0.0, "")
-    for draws in random_starts(seed, budget, 8):
-        alphas = [1.0, *(0.05 + 0.94 * draws[2:].sigmoid()).tolist()]
-        constant, delta, d = 1 + float(draws[0].abs()), float(draws[1].abs()), 16
-        error = delta
-        for alpha in reversed(alphas):
-            error = constant * error + math.sqrt(1 - alpha) * math.sqrt(d)
-        ratio = error / printed_sum(constant, alphas, d, delta)
-        if ratio > best.ratio:
-            best = Tightness(ratio, f"7 steps with the one factor C = {constant:.2f}")
-    return best

@@ -104,7 +104,8 @@ def pixel_weights_figure(
         "difference (Eq. 11)": (alike, "viridis", 1.0, "weight"),
         "product, sum 1 (Eq. 9)": (both, "viridis", None, "weight"),
     }
-    figure = Figure(figsize=(10.5, 2.9), layout="constrained")
+    figure = Figure(figsize=(11, 2.9), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.08)  # a label must not seem to be the next panel's
     for axes, (name, (values, colours, top, unit)) in zip(figure.subplots(1, 4), panels.items()):
         drawn = axes.imshow(values.numpy(force=True), cmap=colours, vmin=0, vmax=top)
         axes.plot([middle], [middle], "x", color=_ORANGE, markersize=9, markeredgewidth=2)

@@ -137,8 +137,10 @@ def real_chain_figure(bounds: Mapping[str, Tensor], measured: Mapping[str, Tenso
     axes = figure.subplots()
     figure.subplots_adjust(left=0.11, right=0.97, bottom=0.13, top=0.92)
     parts = []
-    for style, (name, curve) in zip(_STYLES, bounds.items()):
-        axes.semilogy(range(len(curve)), _positive(curve), **style, markersize=5, label=name)
+    for index, (style, (name, curve)) in enumerate(zip(_STYLES, bounds.items())):
+        # Curves that lie on each other have their marks at different steps.
+        looks = {**style, "markersize": 5, "markevery": (index % 2, 2), "label": name}
+        axes.semilogy(range(len(curve)), _positive(curve), **looks)
         parts.append(f"{name} ends at {float(curve[-1]):.3g}")
     for mark, (name, curve) in zip(("x", "+", "*"), measured.items()):
         looks = {"color": "black", "linewidth": 1, "markersize": 9}
@@ -163,7 +165,11 @@ def filter_growth_figure(sigmas: list[float], errors: Mapping[str, list[float]])
     parts = []
     for style, (name, values) in zip(_STYLES, errors.items()):
         axes.loglog(sigmas, values, **style, markersize=7, label=name)
-        parts.append(f"{name}: {values[0]:.3g} to {values[-1]:.3g}")
+        slopes = np.diff(np.log(values)) / np.diff(np.log(sigmas))
+        parts.append(
+            f"{name}: {values[0]:.3g} to {values[-1]:.3g}, with slope {slopes[0]:.2f} at first and "
+            f"{slopes[-1]:.2f} at last"
+        )
     first = max(values[0] for values in errors.values())
     ends = np.array([sigmas[0], sigmas[-1]])
     for slope, line in ((1, (0, (1, 2))), (2, (0, (4, 4)))):
@@ -178,7 +184,7 @@ def filter_growth_figure(sigmas: list[float], errors: Mapping[str, list[float]])
     _finish_log(axes)
     figure.set_label(
         f"Log-log chart of the change of the result against sigma, from {sigmas[0]:g} to "
-        f"{sigmas[-1]:g}. {'; '.join(parts)}. Both rise, at first with a slope between 1 and 2."
+        f"{sigmas[-1]:g}. {'; '.join(parts)}. Grey lines of slope 1 and 2 stand beside them."
     )
     return figure
 
@@ -247,7 +253,7 @@ def filtered_chain_figure(level: int = 6, noise: float = 0.0) -> Figure:
         axes.plot(_SIGMAS, errors, **style, markevery=[level], markersize=9, label=name)
     plain = float(filtered_chain(noise, None)[1][0])
     axes.axhline(plain, color=_GREY, linewidth=1, label="no filter")
-    axes.set(xscale="log", xlim=(_SIGMAS[0], _SIGMAS[-1]), ylim=(-0.02, 0.62))
+    axes.set(xscale="log", xlim=(_SIGMAS[0] / 1.15, _SIGMAS[-1] * 1.15), ylim=(-0.02, 0.72))
     axes.set_xticks([0.02, 0.1, 0.5, 2], labels=["0.02", "0.1", "0.5", "2"])
     axes.minorticks_off()
     axes.set(xlabel="sigma of the intensities (log scale)", ylabel="root mean square error")
