@@ -59,10 +59,10 @@ def bilateral_filter(
     scale = guide_scale(sigma_intensity, values.dtype)
     # Values that tiny scales would make denormal go by themselves, beside the guide.
     if normalization == "row" and guide is None and scale > torch.finfo(values.dtype).eps:
-        scaled = reflect(values * scale, kernel_size)
+        scaled = reflect(values, kernel_size).mul_(scale)
         sums, totals = weighted_differences(scaled, None, kernel_size, sigma_spatial)
         return torch.addcdiv(values, sums, totals, value=1 / scale).to(x.dtype)
-    spread = reflect(weights_of.to(values.dtype) * scale, kernel_size)
+    spread = reflect(weights_of.to(values.dtype), kernel_size).mul_(scale)
     if normalization == "row":
         reflected = reflect(values, kernel_size)
         sums, totals = weighted_differences(reflected, spread, kernel_size, sigma_spatial)

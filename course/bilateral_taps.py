@@ -18,7 +18,10 @@ SLOPE = -2 * math.log(2)
 
 
 def reflect(image: Tensor, window: int) -> Tensor:
-    """Pad (N, C, H, W) by half a window, mirrored at the border pixels, which are not repeated."""
+    """Return a copy of (N, C, H, W) padded by half a window, mirrored at the border pixels.
+
+    They are not repeated. It is always a copy, so the caller may change it.
+    """
     return pad(image, (window // 2,) * 4, mode="reflect")
 
 
