@@ -1,7 +1,7 @@
 """Exercises that diagnose: `check(name, answer)` says what a wrong answer shows.
 
-One module a lesson (`lesson_01`, `lesson_02`, ...) holds the exercises on its part of the paper.
-They are found, and imported, when the first of them is asked for.
+One module or package a lesson (`lesson_00`, `lesson_01`, ...) holds the exercises on its part of
+the paper. They are found, and imported, when the first of them is asked for.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ options are the slips; the same holds for the ways to balance a matrix.
 from __future__ import annotations
 
 from course.exercises.exercise import Exercise
-from course.exercises.lesson_04.filter import BILATERAL_FILTER_1D, SPATIAL_WEIGHTS
+from course.exercises.lesson_04.filter import BILATERAL_FILTER_1D
 from course.exercises.lesson_04.repairs import DOUBLY_STOCHASTIC, SIGMA_FOR_DISPLACEMENT
 from course.exercises.lesson_04.stretch import DARK_PIXEL, EXPANDING_PAIR
+from course.exercises.lesson_04.weights import SPATIAL_WEIGHTS
 
 EXERCISES: tuple[Exercise, ...] = (
     SPATIAL_WEIGHTS,

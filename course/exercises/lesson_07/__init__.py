@@ -1,20 +1,17 @@
-"""Exercises of lesson 07: cross-attention, the slope of softmax, errors and their bounds."""
+"""Exercises of lesson 07: cross-attention, the slope of softmax, errors and their bounds.
+
+Eqs. 14-15, 43 and 46, Theorem 4.10 and Lemmas 4.12 to 4.14. References are written out rather than
+taken from `course.attention`, so that a test can hold one against the other.
+"""
 
 from __future__ import annotations
 
 from course.exercises.exercise import Exercise
-from course.exercises.lesson_07.attention import (
-    CROSS_ATTENTION,
-    DECOMPOSE_ERROR,
-    SOFTMAX_JACOBIAN,
-    STEEPEST_LOGITS,
-)
-from course.exercises.lesson_07.bounds import (
-    BREAK_THE_PRINTED_BOUND,
-    COUNT_IDEAL_POINTS,
-    ROW_BOUND,
-    SOFTMAX_NORM_RANGE,
-)
+from course.exercises.lesson_07.attention import CROSS_ATTENTION, DECOMPOSE_ERROR
+from course.exercises.lesson_07.bounds import ROW_BOUND, SOFTMAX_NORM_RANGE
+from course.exercises.lesson_07.counterexample import BREAK_THE_PRINTED_BOUND
+from course.exercises.lesson_07.ideal_points import COUNT_IDEAL_POINTS
+from course.exercises.lesson_07.softmax import SOFTMAX_JACOBIAN, STEEPEST_LOGITS
 
 EXERCISES: tuple[Exercise, ...] = (
     CROSS_ATTENTION,

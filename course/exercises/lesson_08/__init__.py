@@ -1,14 +1,13 @@
-"""Exercises of lesson 08: tokens put together, their rank, and what they can reach."""
+"""Exercises of lesson 08: tokens put together, their rank, and what they can reach.
+
+Corollary 4.15. A position with the effective query q gets sum_l p_l v_l with p = softmax(q . v_l).
+"""
 
 from __future__ import annotations
 
 from course.exercises.exercise import Exercise
-from course.exercises.lesson_08.reach import (
-    MONOTONE_GAP,
-    RESPONSE_SLOPE,
-    TOKEN_DISTANCE,
-    UNREACHABLE_TARGET,
-)
+from course.exercises.lesson_08.reach import TOKEN_DISTANCE, UNREACHABLE_TARGET
+from course.exercises.lesson_08.response import MONOTONE_GAP, RESPONSE_SLOPE
 from course.exercises.lesson_08.tokens import ASSEMBLE_TOKENS, TOKEN_RANK
 
 EXERCISES: tuple[Exercise, ...] = (

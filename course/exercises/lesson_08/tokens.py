@@ -2,7 +2,7 @@
 
 Eq. 13 and Corollary 4.15. Attention is taken in its plain form here, out_i = sum_l p_l v_l with
 p = softmax(q_i . v_l): effective queries q_i and values v_l, as in `course.reachability`. What can
-and cannot be reached is in `reach`.
+and cannot be reached is in `response` and `reach`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
 from course.exercises.inputs import DTYPES, normal
-from course.exercises.lesson_08.reach import LESSON
+from course.exercises.lesson_08.shared import LESSON
 
 # Eq. 13
 

@@ -1,9 +1,14 @@
-"""Exercises of lesson 09: low-rank layers and their limits (Eq. 2)."""
+"""Exercises of lesson 09: low-rank layers and their limits (Eq. 2).
+
+Inputs are rows, as in PyTorch: x is (N, d), W_0 (d', d), A (r, d), B (d', r). The exercises on the
+objective (Eqs. 3 to 6) are in `objective`.
+"""
 
 from __future__ import annotations
 
 from course.exercises.exercise import Exercise
-from course.exercises.lesson_09.layer import BEST_LORA, COLLAPSE_ADAPTER, LORA_FORWARD, MERGE_LORA
+from course.exercises.lesson_09.layer import LORA_FORWARD, MERGE_LORA
+from course.exercises.lesson_09.low_rank import BEST_LORA, COLLAPSE_ADAPTER
 from course.exercises.lesson_09.objective import MEND_THE_LOSS, TOTAL_LOSS
 
 EXERCISES: tuple[Exercise, ...] = (

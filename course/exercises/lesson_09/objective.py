@@ -13,9 +13,7 @@ from torch import Tensor
 
 from course.exercises.exercise import Case, Exercise, Misconception
 from course.exercises.inputs import DTYPES, normal
-
-LESSON = "09_lora_adapters"
-
+from course.exercises.lesson_09.shared import LESSON
 
 # The weights
 
