@@ -18,6 +18,7 @@ OUTPUT ?= outputs/edit.mp4
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
 BENCHMARKS ?= judge model swaps edit speed depth temporal bilateral explorers
 
+# make test WORKERS=1 runs one process; auto is one for each core.
 WORKERS ?= auto
 
 # make measure LESSONS="01 02"; without LESSONS every lesson is measured.
@@ -42,7 +43,7 @@ lab: $(STAMP) ## open JupyterLab on the first lesson
 test: export OMP_NUM_THREADS = 1
 test: export HF_HUB_OFFLINE = 1
 test: export TRANSFORMERS_OFFLINE = 1
-test: $(STAMP) ## run the tests and every notebook, offline (WORKERS processes, auto: one a core)
+test: $(STAMP) ## run the tests and every notebook, offline, a process on each core
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile tests
 	$(RUN) -m pytest -n $(WORKERS) --dist worksteal --nbmake --durations=0 notebooks solutions
 

@@ -2,8 +2,8 @@
 
 Stands for Eq. 9 to 11. Every variant filters each channel by itself, on the CPU in float32, with
 reflected borders and the same two threads. Kornia computes the same numbers; OpenCV takes a round
-window, a table of exponentials, and has no gradient. "compiled" is torch.compile(bilateral_filter),
-an option that needs a C++ compiler and is for use without gradient; its first call is told apart.
+window, a table of exponentials, and has no gradient. "compiled" is torch.compile of our filter, an
+option that needs a C++ compiler and is for use without gradient; its first call is told apart.
 Times are taken in turn in one process and are medians; memory is what a process of its own adds to
 what it held before, at its peak.
 """
