@@ -7,6 +7,10 @@ from itertools import count
 
 import pytest
 
+from benchmarks.bilateral import COLUMNS as COLUMNS_PLAIN
+from benchmarks.bilateral import COLUMNS_WITH_GRADIENT as COLUMNS_GRADIENT
+from benchmarks.bilateral import known
+from benchmarks.bilateral import row as filter_row
 from benchmarks.edit import PERFECT, Setting, Swap, _finished, choices, draw_swaps, report
 from benchmarks.edit_figures import (
     COLUMNS,
@@ -190,3 +194,28 @@ def test_an_interrupted_run_goes_on_from_its_log_and_no_other(tmp_path):
     options.finetune = 60
     with pytest.raises(ValueError, match="another --log"):
         _finished(options)
+
+
+CASE = {
+    "shape": (8, 4, 64, 64),
+    "window": 9,
+    "ms": {"ours": 4.0, "kornia": 10.0, "exponentials": 0.5, "moves": 1.5},
+    "MiB": {"ours": 2.0, "kornia": 30.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("gradient", "columns"), [(False, COLUMNS_PLAIN), (True, COLUMNS_GRADIENT)]
+)
+def test_a_line_of_the_filter_s_table_has_all_columns_and_no_figure_for_what_is_missing(
+    gradient, columns
+):
+    cells = filter_row(CASE | {"gradient": gradient})[2:-2].split(" | ")
+    told = dict(zip(columns, (cell.strip() for cell in cells)))
+    assert len(cells) == len(columns) and told["kornia ms"] == "10.0"
+    assert told.get("OpenCV ms", "") == told.get("compiled ms", "") == ""
+
+
+def test_what_has_no_gradient_is_not_timed_with_one():
+    assert set(known(gradient=True)) == {"ours", "kornia"}
+    assert {"ours", "kornia", "opencv"} <= set(known(gradient=False))
