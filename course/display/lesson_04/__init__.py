@@ -1,0 +1,32 @@
+"""Figures of lesson 04: the filter on pictures, one pixel's weights, two pixels, staircases.
+
+Eq. 9 to 11 and Lemma 4.7. A row of pixels is filtered as an image whose rows are all alike: there
+the two-dimensional filter is the one-dimensional one, since the weights across rows are the same
+for every neighbour.
+"""
+
+from __future__ import annotations
+
+from course.display.lesson_04 import filter, stretch
+from course.display.lesson_04.filter import (
+    filter_row,
+    latents_figure,
+    noisy_step_figure,
+    pictures_figure,
+    pixel_weights_figure,
+)
+from course.display.lesson_04.stretch import staircase_figure, two_pixel_figure, two_pixel_stretch
+
+__all__ = [
+    "EXPLORERS",
+    "filter_row",
+    "latents_figure",
+    "noisy_step_figure",
+    "pictures_figure",
+    "pixel_weights_figure",
+    "staircase_figure",
+    "two_pixel_figure",
+    "two_pixel_stretch",
+]
+
+EXPLORERS = filter.EXPLORERS | stretch.EXPLORERS
