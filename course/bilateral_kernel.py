@@ -28,6 +28,10 @@ from course.bilateral_taps import SLOPE, log_spatial_weight, pull_back_plainly, 
 # Numbers in the workspace, measured: an operation must last longer than it takes to start it, and
 # on a CPU the buffers should fit the caches. A backward pass is to fit in little memory, too.
 _FORWARD_ON_CPU, _BACKWARD_ON_CPU, _WORKSPACE_ELSEWHERE = 1 << 21, 1 << 20, 1 << 24
+# Forward it is no smaller than this many images. C libraries keep freed memory for the next call up
+# to about twice the largest block; more goes back to the system, and fetching it again takes as
+# long as the filter itself.
+_IMAGES_IN_WORKSPACE = 4
 
 
 def weighted_differences(
@@ -60,12 +64,14 @@ class _WeightedDifferences(torch.autograd.Function):
         flat_guide = flat if guide is None else guide.reshape(-1)
         ends = values.new_zeros(2, flat.numel())
         ends[0] = 1  # the weight of the centre
-        for stretch in _stretches(values, window, sigma, 2, _FORWARD_ON_CPU):
+        signs = values.new_tensor([[1], [-1]])
+        size = max(_FORWARD_ON_CPU, _IMAGES_IN_WORKSPACE * values.numel())
+        for stretch in _stretches(values, window, sigma, 2, size):
             weight, weighted = stretch.weigh(flat_guide)
             if guide is not None:
                 stretch.subtract(flat, out=weighted)
             weighted.mul_(weight)
-            stretch.add_to_ends(ends, signs=(1, -1))
+            stretch.add_to_ends(ends, signs)
         totals, sums = (shifted(end.view(values.shape), 0, 0, window) for end in ends)
         return sums, totals
 
@@ -98,7 +104,7 @@ def _pull_back(
     flat = values.reshape(-1)
     flat_guide = flat if guide is None else guide.reshape(-1)
     ends = flat.new_zeros(1 if guide is None else 2, flat.numel())
-    n_buffers = 4 if guide is None else 5
+    signs, n_buffers = -flat.new_ones(len(ends), 1), 4 if guide is None else 5
     for stretch in _stretches(values, window, sigma, n_buffers, _BACKWARD_ON_CPU):
         weight, distance = stretch.weigh(flat_guide)
         p_difference = stretch.subtract(p, out=stretch.views[2])
@@ -111,7 +117,7 @@ def _pull_back(
             weight.addcmul_(distance, to_weight, value=SLOPE)
         else:
             distance.mul_(to_weight.mul_(SLOPE))
-        stretch.add_to_ends(ends, signs=(-1,) * len(ends))
+        stretch.add_to_ends(ends, signs)
     gradients = ends.view(-1, *values.shape)
     return gradients[0], None if guide is None else gradients[1]
 
@@ -136,8 +142,6 @@ class _Stretch:
         self.start, self.length, self.half = start, length, half
         self.worked = buffers[:, :, half.margin : half.margin + length]
         self.views = self.worked.unbind()
-        # A shorter last stretch leaves old numbers in the margin behind it.
-        buffers[:2, :, half.margin + length :][:, :, : half.margin] = 0
 
     def weigh(self, flat_guide: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights and the differences in guide, in the first two buffers."""
@@ -154,19 +158,18 @@ class _Stretch:
         """Return the sum over both ends of each pair."""
         return self._combine(torch.add, flat, out)
 
-    def add_to_ends(self, ends: Tensor, signs: tuple[int, ...]) -> None:
+    def add_to_ends(self, ends: Tensor, signs: Tensor) -> None:
         """Add the first buffers to `ends` at the near ends of pairs, `signs` times at the far."""
-        n, columns = len(ends), ends.new_tensor(signs)[:, None]
+        n, (per_buffer, per_tap, _) = len(ends), self.worked.stride()
         ends[:, self.start : self.start + self.length] += self.worked[:n].sum(1)
-        per_buffer, per_tap, _ = self.worked.stride()
         for first, n_rows, n_columns, shift in self.half.rectangles:
-            reach = self.length + n_columns - 1
-            for row in range(n_rows):
+            shape = (n, n_columns, self.length + n_columns - 1)
+            for row in range(n_rows):  # a sum over two dimensions at once takes twice the time
                 by_far_end = self.worked[:n, first + row * n_columns :].as_strided(
-                    (n, n_columns, reach), (per_buffer, per_tap - 1, 1)
+                    shape, (per_buffer, per_tap - 1, 1)
                 )
                 far = self.start + shift + row * self.half.width
-                ends[:, far : far + reach].addcmul_(by_far_end.sum(1), columns)
+                ends[:, far : far + shape[2]].addcmul_(by_far_end.sum(1), signs)
 
     def _combine(self, operation: Callable, flat: Tensor, out: Tensor) -> Tensor:
         near = flat[self.start : self.start + self.length]
@@ -209,6 +212,9 @@ def _stretches(
     n_stretches = -(-half.n_pixels // max(size // n_buffers // len(half.logs), 1))
     length = -(-half.n_pixels // n_stretches)
     buffers = padded.new_empty(n_buffers, len(half.logs), length + 2 * half.margin)
-    buffers[:2, :, : half.margin] = 0
+    buffers[:2, :, : half.margin] = buffers[:2, :, -half.margin :] = 0
     for start in range(0, half.n_pixels, length):
-        yield _Stretch(start, min(length, half.n_pixels - start), half, buffers)
+        if start + length > half.n_pixels:  # shorter, with old numbers behind it
+            length = half.n_pixels - start
+            buffers[:2, :, half.margin + length :] = 0
+        yield _Stretch(start, length, half, buffers)
