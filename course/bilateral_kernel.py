@@ -118,7 +118,7 @@ def _pull_back(
         else:
             distance.mul_(to_weight.mul_(SLOPE))
         stretch.add_to_ends(ends, signs)
-    gradients = ends.view(-1, *values.shape)
+    gradients = ends.view(len(ends), *values.shape)
     return gradients[0], None if guide is None else gradients[1]
 
 

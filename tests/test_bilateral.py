@@ -441,8 +441,11 @@ def test_extreme_sigmas_give_finite_values_and_gradients(dtype, sigma):
     assert filtered.isfinite().all() and gradient.isfinite().all()
 
 
-def test_an_empty_batch_stays_empty():
-    assert bilateral_filter(torch.ones(0, 3, 6, 6)).shape == (0, 3, 6, 6)
+def test_an_empty_batch_stays_empty_and_so_does_its_gradient():
+    image = torch.ones(0, 3, 6, 6, requires_grad=True)
+    filtered = bilateral_filter(image)
+    (gradient,) = torch.autograd.grad(filtered.sum(), image)
+    assert filtered.shape == gradient.shape == (0, 3, 6, 6)
 
 
 sizes = st.integers(1, 6)
