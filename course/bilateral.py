@@ -2,9 +2,9 @@
 
 Images have shape (N, C, H, W). The window is square, borders are reflected without repeating the
 edge, and each channel is filtered by itself: the intensity distance is that of Eq. 11, a scalar.
-Memory is a few copies of the image and a fixed workspace whatever the window, with a gradient,
-too (`course.bilateral_kernel`). Half precision is computed in float32 and comes back in its own
-type.
+Memory is a few copies of the image, or 8 MiB where that is more, whatever the window, with a
+gradient, too (`course.bilateral_kernel`). Half precision is computed in float32 and comes back in
+its own type.
 
 Pixels that are NaN or infinite raise an error on the CPU. On other devices a look at them would
 make the host wait, so there they are not looked for, and spread over the windows around them.

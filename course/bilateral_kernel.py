@@ -5,10 +5,10 @@ sum of w_ij: the filter is v + S / D. As w_ij = w_ji, half of the window gives b
 pair. Images lie padded in one flat vector, so that a tap of the window is one constant offset; what
 wraps around a row only reaches the padding, which is cut off at the end.
 
-The flat vector is worked off in stretches: all taps of a stretch at once, in a workspace of fixed
-size, so memory is a few copies of the image. Autograd would keep the weights of all taps, a
-window's worth of images; the backward pass here computes them again instead. Weights are powers of
-2, which torch computes on a CPU faster than powers of e.
+The flat vector is worked off in stretches: all taps of a stretch at once, in a workspace that does
+not grow with the window, so memory is a few copies of the image. Autograd would keep the weights of
+all taps, a window's worth of images; the backward pass here computes them again instead. Weights
+are powers of 2, which torch computes on a CPU faster than powers of e.
 
 `torch.compile` turns a loop over taps into one pass over the image by itself. So it is given that
 loop, and everything else here is passed over.
@@ -28,9 +28,8 @@ from course.bilateral_taps import SLOPE, log_spatial_weight, pull_back_plainly, 
 # Numbers in the workspace, measured: an operation must last longer than it takes to start it, and
 # on a CPU the buffers should fit the caches. A backward pass is to fit in little memory, too.
 _FORWARD_ON_CPU, _BACKWARD_ON_CPU, _WORKSPACE_ELSEWHERE = 1 << 21, 1 << 20, 1 << 24
-# Forward it is no smaller than this many images. C libraries keep freed memory for the next call up
-# to about twice the largest block; more goes back to the system, and fetching it again takes as
-# long as the filter itself.
+# Forward it is no smaller than this many images: the GNU C library keeps freed memory for the next
+# call up to twice the largest block, and to fetch what it gave back took as long as the filter.
 _IMAGES_IN_WORKSPACE = 4
 
 
