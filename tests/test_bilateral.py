@@ -370,6 +370,17 @@ def test_a_compiled_filter_is_the_filter(wants_gradient):
     assert compiled.requires_grad == wants_gradient
 
 
+def test_what_is_compiled_without_a_gradient_is_the_loop_over_taps(monkeypatch):
+    torch.compiler.reset()
+    monkeypatch.setattr("course.bilateral_kernel._WeightedDifferences", None)
+    image = random_image(1, 1, 5, 6)
+    compiled = torch.compile(bilateral_filter, backend="aot_eager")(image, 3)
+    expected = filter_by_plain_loop(image[0, 0].numpy(), 3, 1.0, 0.1)
+    torch.testing.assert_close(compiled[0, 0], torch.tensor(expected), rtol=0, atol=1e-13)
+    with pytest.raises(AttributeError):
+        bilateral_filter(image, 3)
+
+
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_results_do_not_depend_on_the_workspace(monkeypatch, size):
     image, guide, seed = random_image(3, 2, 2, 7, 8).requires_grad_()
