@@ -52,10 +52,10 @@ lint: $(STAMP) ## check style and format with ruff
 	$(RUN) -m ruff format --check .
 
 notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
-	$(RUN) -m course build
+	$(RUN) -m classroom build
 
 measure: $(STAMP) ## run the lessons and write the seconds and memory that their first cells tell
-	$(RUN) -m course build --measure $(LESSONS)
+	$(RUN) -m classroom build --measure $(LESSONS)
 
 bench: $(STAMP) ## measure the figures that the README quotes
 	@set -e; for name in $(BENCHMARKS); do \

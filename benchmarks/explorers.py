@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.edit_figures import markdown
-from course.display import Explorer, explorers
+from classroom.display import Explorer, explorers
 
 LIMIT = 100.0
 """Milliseconds that a redraw may take (median, two cores): above, a picture lags its slider."""

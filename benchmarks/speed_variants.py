@@ -56,7 +56,7 @@ def bare_edit(
     """Return the edit's frames by the functions that `edit` calls, velocities read as asked."""
     from course.models import decode_latents, encode_frames, encode_prompt
     from course.models import noise_predictor as predictor
-    from course.text_cache import cached_text
+    from course.models.text_cache import cached_text
 
     schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
     frames = render(_SCENE, n_frames=n_frames).frames

@@ -1,4 +1,4 @@
-"""The command line: ``python -m course edit | finetune | render | doctor | build | ledger``."""
+"""The command line: ``python -m course edit | finetune | render | doctor | ledger``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return 0, or 2 with one clear line on standard error.
-
-    `build` returns 1 where `--check` found files out of date, and gives each fault its line.
-    """
+    """Run one command; return 0, or 2 with one clear line on standard error."""
     options = _parser().parse_args(arguments)
     try:
-        status = options.run(options)
+        options.run(options)
     except KeyboardInterrupt:
         print("stopped; no half-written file is left", file=sys.stderr)
         return 2
@@ -29,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         print(f"course {options.command}: {' '.join(text.split())}", file=sys.stderr)
         return 2
-    return status or 0
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,15 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     render.set_defaults(run=_render)
     doctor = commands.add_parser("doctor", help="check the set-up")
     doctor.set_defaults(run=_doctor)
-    build = commands.add_parser("build", help="make the notebooks from lessons/")
-    build.add_argument("--check", action="store_true", help="only say what is out of date")
-    build.add_argument(
-        "--measure",
-        nargs="*",
-        metavar="NAME",
-        help="run these lessons (02 is enough; default: all) and note what they take",
-    )
-    build.set_defaults(run=_build)
     _add_ledger(commands.add_parser("ledger", help="try every claim of the paper"))
     return parser
 
@@ -144,8 +132,8 @@ def _edit(options: argparse.Namespace) -> None:
 
 def _draw_similarity(result: Edit, output: Path) -> Path:
     """Write the curve of adjacent similarity of the edit and of what it is held against."""
+    from classroom.display import similarity_figure
     from course.clips.video import safe_output
-    from course.display import similarity_figure
 
     rows = ("source", "edit", "no adapter", "frame by frame", "frozen clip")
     figure = similarity_figure(
@@ -205,29 +193,6 @@ def _doctor(options: argparse.Namespace) -> None:
     print(text)
     if not healthy:
         raise OSError("the set-up has the problems above")
-
-
-def _build(options: argparse.Namespace) -> int:
-    from course.lessons import build, measure
-
-    if options.check and options.measure is not None:
-        raise ValueError("--check writes nothing and --measure does; choose one")
-    try:
-        if options.measure is not None:
-            for slug, result in measure(options.measure):
-                seconds, memory = result["seconds"], result["memory_mib"]
-                print(f"{slug}: {seconds} seconds, {memory} MiB", flush=True)
-            return 0
-        changed = build(check=options.check)
-    except ValueError as error:  # one line for each fault
-        print(error, file=sys.stderr)
-        return 2
-    if options.check and changed:
-        print("out of date (run: python -m course build):")
-        print("\n".join(map(str, changed)))
-        return 1
-    print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
-    return 0
 
 
 def _ledger(options: argparse.Namespace) -> None:

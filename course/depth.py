@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from course import device as best_device
-from course.pretrained import locate, read
+from course.models.pretrained import locate, read
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, StableDiffusionPipeline

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from course.diffusion import ancestral_step
-from course.diffusion_steps import same_shape
-from course.schedule import NoiseSchedule, check_index, check_tensors
+from course.diffusion.schedule import NoiseSchedule, check_index, check_tensors
+from course.diffusion.steps import same_shape
 
 
 def step_constants(schedule: NoiseSchedule, n_steps: int, noise_lipschitz: float) -> Tensor:

@@ -18,13 +18,13 @@ import course
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-OUR_OWN = {"course", "training", "benchmarks", "tests"}
+OUR_OWN = {"course", "classroom", "lessons", "training", "benchmarks", "tests"}
 
 # Direct dependencies that no file imports, and what they are for.
 NOT_IMPORTED = {
     "ipywidgets": "the widgets of the lessons, and progress bars in notebooks",
     "jupyterlab": "make lab",
-    "jupytext": "lessons/*.md become notebooks",
+    "jupytext": "lessons become notebooks",
     "matplotlib": "the figures of the lessons",
     "nbclient": "notebooks run from Python",
     "nbgrader": "teachers collect and grade the exercises",
@@ -42,6 +42,7 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
+PACKAGES = ("course", "classroom", "lessons")
 RIVALS = {"cv2", "kornia"}
 """What our filter is held against in tests and benchmarks, and is never made of."""
 
@@ -149,7 +150,9 @@ def test_the_oldest_python_is_the_one_that_conda_users_get():
     ("folder", "extras"),
     [
         ("course", ["lessons"]),
-        ("training", ["lessons"]),
+        ("classroom", ["lessons"]),
+        ("lessons", ["lessons"]),
+        ("training", []),
         ("benchmarks", ["lessons", "dev"]),
         ("tests", ["lessons", "dev"]),
     ],
@@ -159,11 +162,13 @@ def test_every_import_is_a_direct_dependency(folder, extras):
 
 
 def test_the_rivals_of_the_filter_are_never_needed():
-    assert imported("course", "training") & RIVALS == set()
+    assert imported(*PACKAGES, "training") & RIVALS == set()
 
 
 def test_every_direct_dependency_is_used():
-    used = imported("course", "training", "benchmarks", "tests") | set(NOT_IMPORTED)
+    used = imported("course", "classroom", "lessons", "training", "benchmarks", "tests") | set(
+        NOT_IMPORTED
+    )
     assert names(direct("lessons", "dev")) - used == set()
 
 
@@ -171,16 +176,17 @@ def test_every_exception_is_still_a_dependency():
     assert set(NOT_IMPORTED) - names(direct("lessons", "dev")) == set()
 
 
-def test_every_data_file_of_the_package_is_in_the_wheel():
-    package = ROOT / "course"
-    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["course"]
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_data_file_of_a_package_is_in_the_wheel(name):
+    package = ROOT / name
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"].get(name, [])
     shipped = {path for pattern in patterns for path in package.glob(pattern)}
     data = {path for path in package.rglob("*") if path.is_file() and path.suffix != ".py"}
     assert {path for path in data if "__pycache__" not in path.parts} - shipped == set()
 
 
 def test_every_folder_with_code_is_a_package_of_the_wheel():
-    folders = {path.parent for path in (ROOT / "course").rglob("*.py")}
+    folders = {path.parent for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
     assert {folder for folder in folders if not (folder / "__init__.py").exists()} == set()
 
 

@@ -13,8 +13,8 @@ from course.claims.claim import Tightness, Violation
 from course.claims.filter_4_2 import edge
 from course.claims.search import random_starts
 from course.diffusion import ancestral_step, sample
+from course.diffusion.schedule import NoiseSchedule
 from course.recursion import expected_noise_norm, rms_bound, simulate, step_constants
-from course.schedule import NoiseSchedule
 
 
 def chain_without_noise_makes_an_error() -> Violation:

@@ -82,7 +82,7 @@ class Claim:
     holds. `search(seed, budget)` returns a `Tightness`; `budget` is the number of starts, and
     both arguments have defaults. The same seed and budget give the same numbers. `gap` says how
     tight the bound is where that is not simply 1, and what is not known. `lesson` is the slug of
-    the lesson that tells the story, as "01_cosine_similarity".
+    the lesson that tells the story, as "cosine_similarity".
 
     Raises ValueError for an unknown verdict or fields that do not fit the verdict.
     """

@@ -11,8 +11,8 @@ from torch import Tensor
 from course.bilateral import bilateral_filter, displacement_bound
 from course.claims.claim import Tightness, Violation
 from course.claims.search import ascend, random_starts
+from course.diffusion.schedule import NoiseSchedule
 from course.recursion import expected_noise_norm, simulate, step_constants
-from course.schedule import NoiseSchedule
 
 _SIZE, _WINDOW, _SPATIAL = 4, 3, 100.0  # of the images that the searches move
 _TWO_STEPS = NoiseSchedule(torch.tensor([0.99, 0.99], dtype=torch.float64))

@@ -12,8 +12,8 @@ from course.attention import cross_attention, row_norm
 from course.bilateral import bilateral_filter
 from course.claims.claim import Tightness, Violation
 from course.claims.search import ascend, random_starts
-from course.diffusion_steps import ancestral_step, ddim_inverse_step
-from course.schedule import NoiseSchedule
+from course.diffusion.schedule import NoiseSchedule
+from course.diffusion.steps import ancestral_step, ddim_inverse_step
 from course.temporal import temporal_loss, temporal_loss_gradient
 
 _SCHEDULE = NoiseSchedule.stable_diffusion()

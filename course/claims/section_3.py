@@ -24,7 +24,7 @@ CLAIMS = (
         repaired=r"DDIM inversion: $x_{t+1} = \sqrt{\bar\alpha_{t+1} / \bar\alpha_t}\,(x_t - "
         r"\sqrt{1 - \bar\alpha_t}\,\epsilon_t) + \sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_t$.",
         counterexample=checks.noising_leaves_the_data_as_it_is,
-        lesson="05_ddim_inversion",
+        lesson="ddim_inversion",
     ),
     Claim(
         id="equation_2",
@@ -42,7 +42,7 @@ CLAIMS = (
         counterexample=checks.adapter_cancels_a_frame,
         bound=Bound(r"s\,\|B\|\,\|A\|\,\|x\|", checks.adapter_change_bound),
         search=checks.search_equation_2,
-        lesson="09_lora_adapters",
+        lesson="lora_adapters",
     ),
     Claim(
         id="equation_5",
@@ -58,7 +58,7 @@ CLAIMS = (
             r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t", checks.least_diffusion_loss
         ),
         search=checks.search_equation_5,
-        lesson="05_ddim_inversion",
+        lesson="ddim_inversion",
     ),
     Claim(
         id="equation_6",
@@ -76,7 +76,7 @@ CLAIMS = (
         r"$\frac{\lambda_{\mathrm{diffusion}}}{\lambda_{\mathrm{temporal}}}$ times what "
         r"$L_{\mathrm{diffusion}}$ falls by.",
         counterexample=checks.total_loss_raises_the_temporal_one,
-        lesson="09_lora_adapters",
+        lesson="lora_adapters",
     ),
     Claim(
         id="equation_7",
@@ -87,7 +87,7 @@ CLAIMS = (
         reason="It is the definition of an ancestral sampler. The covariance is free here and "
         r"becomes $(1 - \alpha_{t-1})I$ in Eq. 8, which is judged there. A step that draws at "
         "random is not an inversion.",
-        lesson="05_ddim_inversion",
+        lesson="ddim_inversion",
     ),
     Claim(
         id="equation_8",
@@ -112,7 +112,7 @@ CLAIMS = (
             checks.noise_weight_ratio,
         ),
         search=checks.search_equation_8,
-        lesson="05_ddim_inversion",
+        lesson="ddim_inversion",
     ),
     Claim(
         id="equation_9",
@@ -128,7 +128,7 @@ CLAIMS = (
         bound=Bound(r"\max \mathcal{B}(x) - \min \mathcal{B}(x) \le \max x - \min x",
                     checks.range_of_values),
         search=checks.search_equation_9,
-        lesson="04_bilateral_filter",
+        lesson="bilateral_filter",
     ),
     Claim(
         id="equation_12",
@@ -143,7 +143,7 @@ CLAIMS = (
         repaired=r"Eq. 12 is Eq. 8 after a move of every number by at most $\sigma\,c(G)$ "
         r"(Lemma 4.7), which the factor $C_t$ of Lemma 4.8 then multiplies.",
         counterexample=checks.filter_moves_what_needs_no_step,
-        lesson="05_ddim_inversion",
+        lesson="ddim_inversion",
     ),
     Claim(
         id="equation_13",
@@ -161,7 +161,7 @@ CLAIMS = (
         r"$Z_i = [T_{\mathrm{share}}; Z_{\mathrm{frame},i}; Z_{\mathrm{text}}]$ with "
         r"$N_s + N_u + L_{\mathrm{text}}$ rows. Attention does not care for the order of the rows.",
         counterexample=checks.guidance_needs_two_texts,
-        lesson="08_prompt_tokens",
+        lesson="prompt_tokens",
     ),
     Claim(
         id="equation_14",
@@ -177,7 +177,7 @@ CLAIMS = (
         repaired=r"$Q = XW_Q$, $K = ZW_K$, $V = ZW_V$ with all three of size $d \times d$, as in "
         "Eqs. 45 and 90.",
         counterexample=checks.attention_over_channels,
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="equation_15",
@@ -190,7 +190,7 @@ CLAIMS = (
         "also adds the result to its input and has several heads.",
         bound=Bound(r"\max_i\|\tilde x_i\| \le \max_l\|v_l\|", checks.largest_value),
         search=checks.search_equation_15,
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="equation_16",
@@ -205,7 +205,7 @@ CLAIMS = (
         r"\sqrt{1 - \bar\alpha_t}\,\epsilon_\theta) + \sqrt{1 - \bar\alpha_{t-1}}\,"
         r"\epsilon_\theta$, where $\epsilon_\theta$ sees the tokens through its cross-attention.",
         counterexample=checks.sampler_that_shrinks_everything,
-        lesson="08_prompt_tokens",
+        lesson="prompt_tokens",
     ),
     Claim(
         id="equation_17",
@@ -217,6 +217,6 @@ CLAIMS = (
         reason="It is the definition of gradient descent on the total loss. Section 4.1 speaks of "
         "the temporal loss as a function of the features, which is another function of other "
         "variables: see Theorem 4.4.",
-        lesson="03_gradient_descent",
+        lesson="gradient_descent",
     ),
 )  # fmt: skip

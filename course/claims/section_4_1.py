@@ -29,7 +29,7 @@ CLAIMS = (
         counterexample=gradients.cosine_jumps_at_zero,
         bound=Bound(r"\frac{2}{\|F\| + \|F'\|}", gradients.cosine_change_bound),
         search=gradients.search_equation_3,
-        lesson="01_cosine_similarity",
+        lesson="cosine_similarity",
     ),
     Claim(
         id="equation_4",
@@ -47,7 +47,7 @@ CLAIMS = (
         counterexample=gradients.padded_loss_differs,
         bound=Bound(r"\frac{4(T-2)}{T-1}", gradients.largest_loss),
         search=gradients.search_equation_4,
-        lesson="02_temporal_loss",
+        lesson="temporal_loss",
     ),
     Claim(
         id="theorem_4_1",
@@ -70,7 +70,7 @@ CLAIMS = (
         "the search finds 12.0 for T = 3, 20.9 for T = 4 and 28.1 for T = 6. For two videos "
         "whose segment passes shorter frames, a factor of pi/2 more is proved; no pair that needs "
         "it is known.",
-        lesson="02_temporal_loss",
+        lesson="temporal_loss",
     ),
     Claim(
         id="lemma_4_2",
@@ -87,7 +87,7 @@ CLAIMS = (
         counterexample=gradients.short_frame_has_a_long_gradient,
         bound=Bound(r"\frac{1}{m}", gradients.cosine_gradient_bound),
         search=gradients.search_lemma_4_2,
-        lesson="01_cosine_similarity",
+        lesson="cosine_similarity",
     ),
     Claim(
         id="lemma_4_3",
@@ -108,7 +108,7 @@ CLAIMS = (
         counterexample=gradients.gradient_outruns_the_printed_constant,
         bound=Bound(r"\frac{\kappa}{m(T-1)}", gradient_bound),
         search=gradients.search_lemma_4_3,
-        lesson="02_temporal_loss",
+        lesson="temporal_loss",
     ),
     Claim(
         id="theorem_4_4",
@@ -136,7 +136,7 @@ CLAIMS = (
         gap="The guarantee is nearly met at T = 60, and for short clips it is modest: at rate "
         "1/L_0 the search finds 0.86 of the true decrease for T = 6 and 0.987 for T = 20. With "
         "LoRA factors in place of features a norm can shrink, and the guarantee is lost.",
-        lesson="03_gradient_descent",
+        lesson="gradient_descent",
     ),
     Claim(
         id="lemma_4_5",
@@ -153,6 +153,6 @@ CLAIMS = (
         bound=Bound(r"L \le \frac{2 + 2\cos\frac{\pi}{T-1}}{T-1}\,\|s\|^2",
                     descent.largest_curvature_in_similarities),
         search=descent.search_lemma_4_5,
-        lesson="02_temporal_loss",
+        lesson="temporal_loss",
     ),
 )  # fmt: skip

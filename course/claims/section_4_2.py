@@ -40,7 +40,7 @@ CLAIMS = (
         ),
         search=filters.search_theorem_4_6,
         gap=_LOOSE,
-        lesson="06_error_recursion",
+        lesson="error_recursion",
     ),
     Claim(
         id="lemma_4_7",
@@ -64,7 +64,7 @@ CLAIMS = (
         search=filters.search_lemma_4_7,
         gap="Sharp in the maximum norm. In the Euclidean norm the best Lipschitz constant is not "
         "known.",
-        lesson="04_bilateral_filter",
+        lesson="bilateral_filter",
     ),
     Claim(
         id="lemma_4_8",
@@ -90,7 +90,7 @@ CLAIMS = (
         bound=Bound(r"C_t\left(\|x_t - \bar{x}_t\| + b\right)", filters.step_bound),
         search=filters.search_lemma_4_8,
         gap=_LOOSE,
-        lesson="06_error_recursion",
+        lesson="error_recursion",
     ),
     Claim(
         id="lemma_4_9",
@@ -116,7 +116,7 @@ CLAIMS = (
         "the filter moves as far as it can in every step. So growth with the number of steps, for "
         "one sigma, is no weakness of the proof. With both, the noise and the filter do not do "
         "their worst at once. On more than two pixels no image is known that moves by all of b.",
-        lesson="06_error_recursion",
+        lesson="error_recursion",
     ),
     Claim(
         id="equation_41",
@@ -135,7 +135,7 @@ CLAIMS = (
         search=chains.search_equation_41,
         gap="Reached by a recursion with one C for all steps. With the factors of a real schedule "
         "in place of the largest it is far too big.",
-        lesson="06_error_recursion",
+        lesson="error_recursion",
     ),
     Claim(
         id="equation_87",
@@ -147,6 +147,6 @@ CLAIMS = (
         "0. Eq. 41 and the line before, Eq. 86, have it right.",
         repaired=r"The power of $C$ is $t-1$, as in Eq. 41.",
         counterexample=chains.early_noise_is_multiplied,
-        lesson="06_error_recursion",
+        lesson="error_recursion",
     ),
 )

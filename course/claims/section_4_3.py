@@ -42,7 +42,7 @@ CLAIMS = (
         search=attention.search_theorem_4_10,
         gap="The bound is reached, but by settings in which some of its three terms vanish. How "
         "large all three can be at once is not known.",
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="lemma_4_11",
@@ -55,7 +55,7 @@ CLAIMS = (
         "means 14 and 15, of which Eq. 14 needs other shapes first.",
         bound=Bound(r"\|\mathrm{Term\ A}\|_F + \|\mathrm{Term\ B}\|_F", attention.sum_of_the_terms),
         search=attention.search_lemma_4_11,
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="lemma_4_12",
@@ -76,7 +76,7 @@ CLAIMS = (
             r"\frac{1}{2\sqrt{d}}\|X\|\,\|W\|\,\|V^*_c\|\,\|\Delta Z_c\|_F", attention.term_a_bound
         ),
         search=attention.search_lemma_4_12,
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="lemma_4_13",
@@ -94,7 +94,7 @@ CLAIMS = (
         counterexample=attention.every_position_counts,
         bound=Bound(r"\sqrt{M}\,\|W_V\|\,\|\Delta Z\|_F", attention.term_b_bound),
         search=attention.search_lemma_4_13,
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="lemma_4_14",
@@ -119,7 +119,7 @@ CLAIMS = (
         ),
         search=attention.search_lemma_4_14,
         gap="Each of the two terms is reached where the other vanishes; both at once are not.",
-        lesson="07_attention_bounds",
+        lesson="attention_bounds",
     ),
     Claim(
         id="corollary_4_15",
@@ -145,6 +145,6 @@ CLAIMS = (
         gap="The bound is about pairs. For four positions on a line even strictly rising targets "
         "can be out of reach, as 0, 0.001, 0.5, 0.501 at 0, 1, 2, 3 are; which targets are within "
         "reach there is not known.",
-        lesson="08_prompt_tokens",
+        lesson="prompt_tokens",
     ),
 )  # fmt: skip

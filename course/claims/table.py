@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from course.claims import ledger
@@ -72,11 +72,16 @@ def text(table: Sequence[Row]) -> str:
     return "\n".join([*body, "", _summary(table)])
 
 
-def markdown(table: Sequence[Row], *, links: str = "{lesson}.ipynb") -> str:
-    """Write the table in Markdown, formulas in dollar signs; `links` leads to the lessons."""
+def markdown(table: Sequence[Row], *, notebooks: Mapping[str, str] | None = None) -> str:
+    """Write the table in Markdown, formulas in dollar signs.
+
+    `notebooks` names the notebook of each lesson, without its ending; the table then links to them.
+    """
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|" + " --- |" * len(_COLUMNS)]
     for row in table:
-        lesson = f"[{row.lesson}]({links.format(lesson=row.lesson)})" if row.lesson else ""
+        lesson = row.lesson
+        if notebooks and lesson in notebooks:
+            lesson = f"[{notebooks[lesson]}]({notebooks[lesson]}.ipynb)"
         # A bare | would end the cell; LaTeX has a word for it.
         bound = f"${row.bound}$".replace(r"\|", r"\Vert ").replace("|", r"\vert ")
         cells = (f"{row.title} ({row.source})", VERDICTS[row.verdict], _violation(row),

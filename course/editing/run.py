@@ -23,8 +23,8 @@ from course.clips import Clip
 from course.depth import DepthControl, control_for
 from course.finetune import FinetuneStep, finetune
 from course.models import decode_latents, encode_frames, encode_prompt
+from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
-from course.text_cache import cached_text
 from course.tokens import PromptTokens
 
 from .measure import figures

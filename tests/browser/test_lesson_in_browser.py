@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from course.exercises import get
+from classroom.exercises import get
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "02_temporal_loss.ipynb"

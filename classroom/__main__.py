@@ -1,0 +1,59 @@
+"""The command line of those who write lessons: ``python -m classroom build``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, 1 where `--check` found files out of date, 2 for faults.
+
+    Each fault of a lesson gets a line of its own on standard error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("stopped; no half-written file is left", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m classroom", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="make the notebooks from lessons/")
+    build.add_argument("--check", action="store_true", help="only say what is out of date")
+    build.add_argument(
+        "--measure",
+        nargs="*",
+        metavar="NAME",
+        help="run these lessons (02 or temporal is enough; default: all) and note what they take",
+    )
+    build.set_defaults(run=_build)
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    from classroom.builder import build, measure
+
+    if options.check and options.measure is not None:
+        raise ValueError("--check writes nothing and --measure does; choose one")
+    if options.measure is not None:
+        for slug, result in measure(options.measure):
+            seconds, memory = result["seconds"], result["memory_mib"]
+            print(f"{slug}: {seconds} seconds, {memory} MiB", flush=True)
+        return 0
+    changed = build(check=options.check)
+    if options.check and changed:
+        print("out of date (run: python -m classroom build):")
+        print("\n".join(map(str, changed)))
+        return 1
+    print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,0 @@
-"""What the exercises of lesson 07 share."""
-
-from __future__ import annotations
-
-LESSON = "07_attention_bounds"

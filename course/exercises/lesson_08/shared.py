@@ -1,5 +1,0 @@
-"""What the exercises of lesson 08 share."""
-
-from __future__ import annotations
-
-LESSON = "08_prompt_tokens"

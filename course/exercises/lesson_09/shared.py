@@ -1,5 +1,0 @@
-"""What the exercises of lesson 09 share."""
-
-from __future__ import annotations
-
-LESSON = "09_lora_adapters"

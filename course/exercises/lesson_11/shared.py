@@ -1,5 +1,0 @@
-"""What the exercises of lesson 11 share."""
-
-from __future__ import annotations
-
-LESSON = "11_ledger"

@@ -1,0 +1,1 @@
+"""Lesson "The bilateral filter": its text (lesson.md), its exercises and its figures."""

@@ -1,0 +1,1 @@
+"""Lesson "Cosine similarity": its text (lesson.md), its exercises and its figures."""

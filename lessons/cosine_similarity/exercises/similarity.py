@@ -1,0 +1,265 @@
+"""The cosine of two frames and of neighbours (Eq. 3 and 18)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from classroom.exercises.exercise import Case, Exercise, Misconception
+from lessons.cosine_similarity.exercises.shared import LESSON, cosine, dot, frame_pairs
+
+# The cosine after scaling
+
+
+COSINE_AFTER_SCALING = Exercise(
+    name="cosine_after_scaling",
+    lesson=LESSON,
+    title="What scaling does",
+    reference=lambda: -0.6,
+    cases=lambda generator: [Case("the question", ())],
+    misconceptions=(
+        Misconception(
+            "ignored_the_sign",
+            "Lengths do not matter, that is right. But a minus turns the arrow round.",
+            lambda: 0.6,
+        ),
+        Misconception(
+            "multiplied_by_both_factors",
+            "You scaled the cosine with both arrows. The norms below the line grow as well. And "
+            "a cosine is never below -1.",
+            lambda: -3.6,
+        ),
+        Misconception(
+            "multiplied_by_one_factor",
+            "You scaled the cosine with one arrow. The norm of that arrow below the line grows "
+            "by 3 as well.",
+            lambda: -1.8,
+        ),
+        Misconception(
+            "right_angle",
+            "An arrow that is turned round does not stand at a right angle. Look at -F in the "
+            "figure: its angle to G is 180 degrees less the old one.",
+            lambda: 0.0,
+        ),
+    ),
+    tolerance={torch.float64: 1e-6},  # computed with two float32 tensors, it is right as well
+    returns="number",
+)
+
+
+# The cosine of two frames
+
+
+def _epsilon_shows(arguments: tuple, value: object) -> bool:
+    """Return whether a small number, added below the line, explains a cosine."""
+    f, g = (frame.double() for frame in arguments)
+    if not isinstance(value, Tensor) or value.ndim or not value.isfinite():
+        return False
+    product, norms = float(dot(f, g)), float(f.norm() * g.norm())
+    if norms > 1e-3:  # only small frames show what was added
+        return abs(float(value) - product / norms) < 1e-6 + 2e-4 / norms
+    if abs(product) < 1e-6 * norms or float(value) == 0:
+        return abs(float(value)) < 1e-6
+    return -1e-5 * norms <= product / float(value) - norms <= 1e-4
+
+
+def _centred_cosine(f: Tensor, g: Tensor) -> Tensor:
+    return cosine(f - f.mean(), g - g.mean())
+
+
+def _mean_of_channel_cosines(f: Tensor, g: Tensor) -> Tensor:
+    return functional.cosine_similarity(f.flatten(1), g.flatten(1), dim=1).mean()
+
+
+COSINE_OF_FRAMES = Exercise(
+    name="cosine_of_frames",
+    lesson=LESSON,
+    title="One cosine for two frames",
+    reference=cosine,
+    cases=lambda generator: [Case(label, (f, g)) for label, f, g in frame_pairs(generator)],
+    misconceptions=(
+        Misconception(
+            "a_cosine_for_every_pixel",
+            "You have one cosine for each pixel: the products were added over the first axis "
+            "only. The paper's frame is one long vector, so add over all axes.",
+            lambda f, g: functional.cosine_similarity(f, g, dim=0),
+        ),
+        Misconception(
+            "mean_of_pixel_cosines",
+            "You took a cosine at each pixel and then their mean. A mean of cosines gives a dark "
+            "pixel as much weight as a bright one. Flatten first, then take one cosine.",
+            lambda f, g: functional.cosine_similarity(f, g, dim=0).mean(),
+        ),
+        Misconception(
+            "mean_over_torch_default",
+            "`torch.nn.functional.cosine_similarity` works along axis 1 unless told, so you "
+            "averaged many cosines. Flatten both frames and use dim=0.",
+            lambda f, g: functional.cosine_similarity(f, g).mean(),
+        ),
+        Misconception(
+            "mean_of_channel_cosines",
+            "You took a cosine for each channel and then their mean. The paper's frame is one "
+            "vector over channels, rows and columns together.",
+            _mean_of_channel_cosines,
+        ),
+        Misconception(
+            "forgot_the_norms",
+            "This is the inner product. Divide it by both norms, or a brighter frame gets a "
+            "larger cosine.",
+            dot,
+        ),
+        Misconception(
+            "forgot_the_norm_of_g",
+            "You divided by the norm of f only. Make g four times as long and your number "
+            "changes; a cosine does not.",
+            lambda f, g: dot(f, g) / f.norm(),
+        ),
+        Misconception(
+            "forgot_the_norm_of_f",
+            "You divided by the norm of g only. Make f four times as long and your number "
+            "changes; a cosine does not.",
+            lambda f, g: dot(f, g) / g.norm(),
+        ),
+        Misconception(
+            "squared_norms",
+            "You divided by the squared norms. A norm is the root of the sum of squares.",
+            lambda f, g: dot(f, g) / (dot(f, f) * dot(g, g)),
+        ),
+        Misconception(
+            "subtracted_the_mean",
+            "You subtracted the mean first. That is the correlation of two frames, a good number "
+            "too, but Eq. 18 takes the frames as they are.",
+            _centred_cosine,
+        ),
+        Misconception(
+            "angle_instead_of_cosine",
+            "This is the angle, in radians. Wanted is its cosine: leave out the arc cosine.",
+            lambda f, g: cosine(f, g).clamp(-1, 1).acos(),
+        ),
+        Misconception(
+            "distance_instead_of_similarity",
+            "This is 1 minus the cosine, which is 0 for equal frames. Wanted is the cosine, "
+            "which is 1 for them.",
+            lambda f, g: 1 - cosine(f, g),
+        ),
+        Misconception(
+            "lost_the_sign",
+            "You took the absolute value. Opposite frames have cosine -1, not 1.",
+            lambda f, g: cosine(f, g).abs(),
+        ),
+        Misconception(
+            "added_an_epsilon",
+            "A small number added below the line is not small beside very dark frames: it pulls "
+            "their cosine to 0. Eq. 18 has no such number; leave it out.",
+            lambda f, g: dot(f, g) / (f.norm() * g.norm() + 1e-8),
+            matches=_epsilon_shows,
+        ),
+    ),
+)
+
+
+# The similarity of neighbours in a clip
+
+
+def _clips(generator: torch.Generator) -> list[Case]:
+    cases = []
+    for shape, dtype in (
+        ((2, 3), torch.float64),
+        ((3, 2, 2), torch.float64),
+        ((6, 10), torch.float32),
+        ((5, 3, 4, 6), torch.float64),
+    ):
+        clip = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+        name = str(dtype).removeprefix("torch.")
+        cases.append(Case(f"random clip of shape {shape}, {name}", (clip,)))
+    grows = clip * torch.logspace(-1, 2, 5, dtype=clip.dtype).reshape(5, 1, 1, 1)
+    still = torch.ones(4, 1, 2, 2)
+    flips = still * torch.tensor([1.0, -1.0, 1.0, 1.0]).reshape(4, 1, 1, 1)
+    return [
+        *cases,
+        Case("a clip that brightens a thousandfold, float64", (grows,)),
+        Case("a still clip, float32", (still,)),
+        Case("a clip that turns negative once, float32", (flips,)),
+    ]
+
+
+def _row_cosines(left: Tensor, right: Tensor) -> Tensor:
+    left, right = left.flatten(1), right.flatten(1)
+    return (left * right).sum(1) / (left.norm(dim=1) * right.norm(dim=1))
+
+
+def _adjacent(features: Tensor) -> Tensor:
+    return _row_cosines(features[:-1], features[1:])
+
+
+def _by_position(features: Tensor) -> Tensor:
+    return functional.cosine_similarity(features[:-1], features[1:], dim=1)
+
+
+ADJACENT_SIMILARITY = Exercise(
+    name="adjacent_similarity",
+    lesson=LESSON,
+    title="The similarities of a clip",
+    reference=_adjacent,
+    cases=_clips,
+    misconceptions=(
+        Misconception(
+            "compared_with_the_first_frame",
+            "You compared every frame with the first one. s_t compares frame t with frame t + 1.",
+            lambda x: _row_cosines(x[:1].expand_as(x[1:]), x[1:]),
+        ),
+        Misconception(
+            "compared_with_itself",
+            "All your numbers are 1: each frame was compared with itself. One of the two slices "
+            "must start one frame later.",
+            lambda x: _row_cosines(x[:-1], x[:-1]),
+        ),
+        Misconception(
+            "closed_the_circle",
+            "`torch.roll` puts the last frame before the first, so you have T numbers. A clip "
+            "has a first and a last frame and T - 1 pairs: use the slices [:-1] and [1:].",
+            lambda x: _row_cosines(x, x.roll(-1, 0)),
+        ),
+        Misconception(
+            "dropped_the_wrong_pair",
+            "Your first number compares the first frame with the last one: `torch.roll` joined "
+            "them. Use the slices [:-1] and [1:].",
+            lambda x: _row_cosines(x, x.roll(1, 0))[:-1],
+        ),
+        Misconception(
+            "a_cosine_for_every_position",
+            "dim=1 adds over one axis and leaves the others, so each pair has many cosines. "
+            "Flatten all axes but the first: features.flatten(1).",
+            _by_position,
+        ),
+        Misconception(
+            "mean_of_position_cosines",
+            "Each pair got the mean of many cosines, one for each position. Flatten all axes but "
+            "the first, then take one cosine a pair.",
+            lambda x: _by_position(x).reshape(len(x) - 1, -1).mean(1),
+        ),
+        Misconception(
+            "norm_of_the_whole_clip",
+            "You divided by norms over all frames together. Each frame has a norm of its own: "
+            "keep the first axis, for example with norm(dim=1) after flatten(1).",
+            lambda x: (x[:-1] * x[1:]).flatten(1).sum(1) / (x[:-1].norm() * x[1:].norm()),
+        ),
+        Misconception(
+            "forgot_the_norms",
+            "These are inner products. Divide each by the norms of its two frames.",
+            lambda x: (x[:-1] * x[1:]).flatten(1).sum(1),
+        ),
+        Misconception(
+            "distance_instead_of_similarity",
+            "These are distances, 1 minus the cosine. A still clip must give ones, not zeros.",
+            lambda x: 1 - _adjacent(x),
+        ),
+        Misconception(
+            "averaged_over_the_clip",
+            "This is the mean over the clip, one number. Wanted are all T - 1 numbers: lesson 02 "
+            "needs each of them.",
+            lambda x: _adjacent(x).mean(),
+        ),
+    ),
+)

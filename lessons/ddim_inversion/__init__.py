@@ -1,0 +1,1 @@
+"""Lesson "DDIM inversion": its text (lesson.md), its exercises and its figures."""

@@ -1,0 +1,1 @@
+"""Lesson "How errors travel": its text (lesson.md), its exercises and its figures."""

@@ -1,0 +1,1 @@
+"""Lesson "The ledger": its text (lesson.md), its exercises and its figures."""

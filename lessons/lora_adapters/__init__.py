@@ -1,0 +1,1 @@
+"""Lesson "LoRA adapters": its text (lesson.md), its exercises and its figures."""

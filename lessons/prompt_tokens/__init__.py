@@ -1,0 +1,1 @@
+"""Lesson "Prompt tokens": its text (lesson.md), its exercises and its figures."""

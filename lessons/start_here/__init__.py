@@ -1,0 +1,1 @@
+"""Lesson "Start here": its text (lesson.md), its exercises and its figures."""

@@ -1,0 +1,129 @@
+"""The gradient of one frame (Lemma 4.3, Eq. 60)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from classroom.exercises.exercise import Case, Exercise, Misconception
+from lessons.temporal_loss.exercises.matrix import fixed_ends, second_difference
+from lessons.temporal_loss.exercises.shared import LESSON, clips, neighbour_similarities
+
+# The gradient of one frame
+
+
+def _frame_cases(generator: torch.Generator) -> list[Case]:
+    places = {3: (0, 1), 4: (1, 3), 6: (3,), 12: (6, 11)}
+    return [
+        Case(f"{label}, frame {frame}", (features, frame))
+        for label, features in clips(generator)
+        if label.startswith("random")
+        for frame in places[len(features)]
+    ]
+
+
+def _cosine_gradient(f: Tensor, g: Tensor) -> Tensor:
+    similarity = (f * g).sum() / (f.norm() * g.norm())
+    return (g / g.norm() - similarity * f / f.norm()) / f.norm()
+
+
+def _pulls(features: Tensor) -> Tensor:
+    """Return dL/ds, (T-1,): 2/(T-1) D'D s."""
+    return (
+        second_difference(len(features), features.dtype)
+        @ neighbour_similarities(features)
+        * (2 / (len(features) - 1))
+    )
+
+
+def _spread(features: Tensor, frame: int, pulls: Tensor, gradient=_cosine_gradient) -> Tensor:
+    """Carry dL/ds on to one frame, through the one or two similarities that it takes part in."""
+    total = torch.zeros_like(features[frame])
+    if frame > 0:
+        total = total + pulls[frame - 1] * gradient(features[frame], features[frame - 1])
+    if frame < len(features) - 1:
+        total = total + pulls[frame] * gradient(features[frame], features[frame + 1])
+    return total
+
+
+def _loss_gradient(features: Tensor, frame: int) -> Tensor:
+    return _spread(features, frame, _pulls(features))
+
+
+def _half_gradient(features: Tensor, frame: int) -> Tensor:
+    return _loss_gradient(features, frame) / 2
+
+
+def _wrong_divisor(features: Tensor, frame: int) -> Tensor:
+    return _loss_gradient(features, frame) * (len(features) - 1) / (len(features) - 2)
+
+
+def _only_next(features: Tensor, frame: int) -> Tensor:
+    pulls = _pulls(features)
+    if frame == len(features) - 1:
+        return torch.zeros_like(features[frame])
+    return pulls[frame] * _cosine_gradient(features[frame], features[frame + 1])
+
+
+def _one_difference(features: Tensor, frame: int) -> Tensor:
+    if frame in (0, len(features) - 1):
+        return torch.zeros_like(features[frame])
+    pulls = torch.zeros_like(_pulls(features))
+    step = 2 / (len(features) - 1) * neighbour_similarities(features).diff()[frame - 1]
+    pulls[frame - 1], pulls[frame] = -step, step
+    return _spread(features, frame, pulls)
+
+
+def _kept_radial(features: Tensor, frame: int) -> Tensor:
+    return _spread(features, frame, _pulls(features), lambda f, g: g / (f.norm() * g.norm()))
+
+
+def _gradient_with_fixed_ends(features: Tensor, frame: int) -> Tensor:
+    matrix = fixed_ends(len(features), features.dtype)
+    pulls = matrix @ neighbour_similarities(features) * (2 / (len(features) - 1))
+    return _spread(features, frame, pulls)
+
+
+LOSS_GRADIENT_OF_FRAME = Exercise(
+    name="loss_gradient_of_frame",
+    lesson=LESSON,
+    title="The gradient that one frame feels",
+    reference=_loss_gradient,
+    cases=_frame_cases,
+    misconceptions=(
+        Misconception(
+            "forgot_the_two",
+            "Your gradient is half of what is wanted. The derivative of a square brings a 2.",
+            _half_gradient,
+        ),
+        Misconception(
+            "divisor_t_minus_2",
+            "The direction is right, but you divide by T-2. Eq. 19 divides by T-1.",
+            _wrong_divisor,
+        ),
+        Misconception(
+            "only_the_next_similarity",
+            "You used the similarity with the next frame only. Frame t also takes part in the "
+            "one with the frame before it.",
+            _only_next,
+        ),
+        Misconception(
+            "only_the_middle_difference",
+            "You used the one difference that has the frame in its middle. Its two similarities "
+            "also stand in the difference before and the one after.",
+            _one_difference,
+        ),
+        Misconception(
+            "kept_the_radial_part",
+            "You left out -Sim f/||f|| in the gradient of the cosine. The result must be "
+            "orthogonal to the frame, since its length does not matter (lesson 01).",
+            _kept_radial,
+        ),
+        Misconception(
+            "fixed_ends",
+            "At the ends of the clip you used 2 in the corner of D'D. The first and the last "
+            "similarity stand in one difference only.",
+            _gradient_with_fixed_ends,
+        ),
+    ),
+)

@@ -1,0 +1,119 @@
+"""The tests of the tests: every exercise of the course, held against right and wrong answers.
+
+A lesson's own test module may hold ALTERNATIVES (right answers written otherwise) and WRONG (wrong
+answers without a name), each a dict from the exercise's name to a list of functions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from classroom.exercises import get, judge, names
+from classroom.exercises.outcome import identical
+
+LESSONS = Path(__file__).parents[2] / "lessons"
+
+
+@cache
+def lesson_tests() -> list[ModuleType]:
+    """Return the test modules of the lessons, loaded under names of their own."""
+    modules = []
+    for path in sorted(LESSONS.glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"answers_of_{path.stem}", path)
+        modules.append(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(modules[-1])
+    return modules
+
+
+def answers(table: str) -> dict[str, list]:
+    """Return ALTERNATIVES or WRONG of all lessons, by exercise."""
+    found: dict[str, list] = {}
+    for module in lesson_tests():
+        for name, functions in getattr(module, table, {}).items():
+            found.setdefault(name, []).extend(functions)
+    return found
+
+
+def listed(table: str) -> list:
+    """Return a parameter (name, function) for each answer of a table."""
+    pairs = [(name, each) for name, functions in answers(table).items() for each in functions]
+    return [
+        pytest.param(name, each, id=f"{name}-{getattr(each, '__name__', 'answer')}-{index}")
+        for index, (name, each) in enumerate(pairs)
+    ]
+
+
+MISCONCEPTIONS = [
+    pytest.param(name, each, id=f"{name}-{each.name}")
+    for name in names()
+    for each in get(name).misconceptions
+]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_stub_is_not_attempted(name):
+    def stub(*arguments):
+        raise NotImplementedError
+
+    assert judge(get(name), stub).state == "not attempted"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_reference_passes(name):
+    report = judge(get(name), get(name).reference)
+    assert report.passed, report.text
+
+
+@pytest.mark.parametrize(("name", "answer"), listed("ALTERNATIVES"))
+def test_a_right_answer_written_otherwise_passes(name, answer):
+    report = judge(get(name), answer)
+    assert report.passed, report.text
+
+
+@pytest.mark.parametrize(("name", "misconception"), MISCONCEPTIONS)
+def test_a_misconception_fails_and_is_named_as_itself(name, misconception):
+    report = judge(get(name), misconception.answer)
+    assert (report.state, report.misconception) == ("failed", misconception.name), report.text
+
+
+@pytest.mark.parametrize(("name", "answer"), listed("WRONG"))
+def test_another_wrong_answer_fails(name, answer):
+    report = judge(get(name), answer)
+    assert report.state == "failed", report.text
+
+
+@pytest.mark.parametrize("name", names())
+def test_constants_and_echoes_fail(name):
+    first = get(name).draws()[0][0].arguments
+    value = get(name).reference(*first)
+    wrong = [lambda *a: a[0] if a else None, lambda *a: a]
+    if len(get(name).draws()[0]) > 1:
+        wrong.append(lambda *a: value)
+    assert [judge(get(name), each).state for each in wrong] == ["failed"] * len(wrong)
+
+
+@pytest.mark.parametrize("name", names())
+def test_cases_are_the_same_at_every_draw(name):
+    generators = (torch.Generator().manual_seed(3) for _ in range(2))
+    first, second = (list(get(name).cases(generator)) for generator in generators)
+    assert [case.label for case in first] == [case.label for case in second]
+    assert all(identical(a.arguments, b.arguments) for a, b in zip(first, second))
+
+
+@pytest.mark.parametrize("name", names())
+def test_three_misconceptions_and_two_alternatives_or_more(name):
+    assert len(get(name).misconceptions) >= 3
+    assert len(answers("ALTERNATIVES").get(name, [])) >= 2
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_an_exercise_says_is_a_sentence(name):
+    hints = [each.hint for each in get(name).misconceptions]
+    assert all(len(hint) > 20 and hint.strip()[-1] in ".?)" for hint in hints), hints
+    assert get(name).title

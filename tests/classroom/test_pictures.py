@@ -1,0 +1,97 @@
+"""Properties of classroom.display's pictures and players."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from classroom.display import play, show, show_clips, similarity_figure, training_figure
+from course.clips import Clip
+from course.finetune import FinetuneStep
+
+
+@pytest.fixture
+def clip(generator):
+    return Clip(torch.rand(3, 3, 16, 16, generator=generator), 8.0, "a <red> circle")
+
+
+def training(n_steps: int) -> list[FinetuneStep]:
+    return [FinetuneStep(i, 0.1 / (i + 1), 1.0, 1.0, 0.5 + 0.01 * i, 1.0) for i in range(n_steps)]
+
+
+@pytest.fixture(params=["similarity", "training"])
+def figure(request, generator):
+    if request.param == "training":
+        return training_figure(training(12), window=4)
+    curves = {name: torch.rand(6, 3, generator=generator) for name in ("source", "edit", "frozen")}
+    return similarity_figure(curves)
+
+
+def test_every_axis_of_a_figure_has_a_label_and_every_panel_a_title(figure):
+    for axes in figure.axes:
+        assert axes.get_xlabel() and axes.get_ylabel() and axes.get_title()
+
+
+def test_lines_differ_in_more_than_colour():
+    names = "abcdefg"
+    (axes,) = similarity_figure({name: torch.rand(6) for name in names}).axes
+    looks = {(line.get_linestyle(), line.get_marker()) for line in axes.lines}
+    assert len(looks) == len(axes.lines) == len(names)
+
+
+def test_a_curve_is_the_mean_over_the_pairs_of_frames():
+    pairs = torch.tensor([[0.0, 1.0], [0.5, 1.0]])
+    (axes,) = similarity_figure({"edit": pairs}).axes
+    assert axes.lines[0].get_ydata() == pytest.approx([0.5, 0.75])
+
+
+def test_the_variation_is_drawn_over_full_windows_only():
+    line = training_figure(training(12), window=4).axes[2].lines[0]
+    assert line.get_xdata()[0] == 3
+    # Four neighbours of a straight line of slope 0.01.
+    assert line.get_ydata() == pytest.approx([0.01 * 1.25**0.5] * 9, rel=1e-4)
+
+
+def test_a_shown_figure_carries_its_description(figure):
+    shown = show(figure)
+    assert figure.get_label() in repr(shown) and re.search(r'<img alt="[^"]{40,}"', shown.data)
+
+
+def test_a_picture_without_words_is_refused():
+    with pytest.raises(ValueError, match="alt text"):
+        show(Image.new("RGB", (4, 4)))
+
+
+def test_words_cannot_break_out_of_the_alt_text():
+    shown = show(Image.new("RGB", (4, 4)), 'a "quoted" <b>word</b>')
+    assert "<b>" not in shown.data and shown.data.count('"') == 6
+
+
+def test_contact_sheets_name_their_rows_in_the_alt_text(clip):
+    shown = show_clips({"before": clip, "after": clip.frozen()})
+    assert "before" in repr(shown) and "after" in repr(shown) and "3 frames" in repr(shown)
+
+
+def test_a_player_has_controls_and_never_starts_or_repeats_by_itself(clip):
+    (video,) = re.findall(r"<video[^>]*>", play(clip).data)
+    assert " controls" in video and 'aria-label="' in video
+    assert not re.search(r"autoplay|loop", video.split(" src=")[0])
+
+
+def test_a_player_holds_the_clip_and_a_picture_for_where_no_video_plays(clip):
+    data = play(clip, "Mine").data
+    assert "data:video/mp4;base64,AAAA" in data and re.search(r'<img alt="[^"]*Mine', data)
+
+
+@pytest.mark.parametrize("curves", [{}, {"edit": torch.rand(2, 3, 4)}, {"edit": torch.rand(0)}])
+def test_curves_of_another_shape_are_an_error(curves):
+    with pytest.raises(ValueError, match="n_points"):
+        similarity_figure(curves)
+
+
+def test_one_step_is_no_course_of_training():
+    with pytest.raises(ValueError, match="2 steps"):
+        training_figure(training(1))
