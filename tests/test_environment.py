@@ -71,7 +71,7 @@ def imported(*folders: str) -> set[str]:
                 modules.add(node.module)
             elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
                 modules |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    beside = {path.stem for folder in folders for path in (ROOT / folder).glob("*.py")}
+    beside = {path.stem for folder in folders for path in (ROOT / folder).rglob("*.py")}
     tops = {module.partition(".")[0] for module in modules}
     tops -= set(sys.stdlib_module_names) | OUR_OWN | beside
     packages = metadata.packages_distributions()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 STUB = "# Your turn: replace the next line with your answer.\nraise NotImplementedError"
 """What stands in the place of a solution, in learners' notebooks."""
 
+ANSWER = "answer"
+"""The tag of a Markdown cell that answers a question: folded in solutions, absent for learners."""
+
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -30,7 +33,8 @@ def solution_notebook(lesson: Lesson, measured: dict | None) -> NotebookNode:
     cells = [v4.new_markdown_cell(_introduction(lesson.facts, measured))]
     for cell in lesson.cells:
         new = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}
-        cells.append(new[cell.kind](cell.source, metadata=dict(cell.metadata)))
+        source = _folded(cell.source) if cell.has_tag(ANSWER) else cell.source
+        cells.append(new[cell.kind](source, metadata=dict(cell.metadata)))
     for exercise in exercises(lesson):
         _mark_exercise(lesson, exercise, cells[1:])
     for number, cell in enumerate(cells):
@@ -48,10 +52,11 @@ def solution_notebook(lesson: Lesson, measured: dict | None) -> NotebookNode:
 
 
 def learner_notebook(solution: NotebookNode) -> NotebookNode:
-    """Return a copy of a notebook in which nbgrader's own code has replaced the solutions."""
+    """Return a copy without answers in which nbgrader's own code has replaced the solutions."""
     from copy import deepcopy
 
     notebook = deepcopy(solution)
+    notebook.cells = [c for c in notebook.cells if ANSWER not in c.metadata.get("tags", [])]
     if any("nbgrader" in cell.metadata for cell in notebook.cells):  # the import takes a second
         from nbgrader.preprocessors import ClearSolutions
 
@@ -65,6 +70,11 @@ def as_text(notebook: NotebookNode) -> str:
 
     nbformat.validate(notebook)
     return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
+
+
+def _folded(answer: str) -> str:
+    """Return an answer as a block that opens by a click."""
+    return f"<details><summary>Answer</summary>\n\n{answer}\n\n</details>"
 
 
 def _mark_exercise(lesson: Lesson, exercise: ExerciseCell, cells: list[NotebookNode]) -> None:

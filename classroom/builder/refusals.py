@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from classroom.builder.exercise_cells import exercise_faults, exercises
 from classroom.builder.markdown import Link, links
-from classroom.builder.source import Cell, Fault, Lesson, front_matter_faults
+from classroom.builder.source import Cell, Fault, Lesson, answer_faults, front_matter_faults
 
 _FIGURES = re.compile(r"classroom\.display\.|lessons\.\w+\.figures")
 _DESCRIBED = "draw with a function of classroom.display and show it with show(...), with alt text"
@@ -39,6 +39,7 @@ def faults(
 ) -> Iterator[Fault]:
     """Yield everything that is wrong with one lesson, in no order."""
     yield from front_matter_faults(lesson)
+    yield from answer_faults(lesson)
     yield from _minute_faults(lesson)
     yield from exercise_faults(lesson, known)
     yield from _name_faults(lesson, lessons)

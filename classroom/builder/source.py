@@ -24,6 +24,7 @@ _MAY_BE_EMPTY = ("prerequisites",)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER = re.compile(r"\{lesson:([a-z0-9_]+)\}")
 _LINK = re.compile(r"\]\(([a-z][a-z0-9_]*)\.ipynb")
+_QUESTION = re.compile(r"^\*\*Predict\.\*\*|^\*Ask:\*", re.M)
 _TIMED = re.compile(r"(?P<title>.*\S) \((?P<minutes>[1-9]\d*) min\)")
 
 
@@ -163,6 +164,18 @@ def _first_line(source: str, lines: list[str], at: int) -> int:
         if lines[number] == first:
             return number + 1
     return min(at + 1, len(lines))
+
+
+def answer_faults(lesson: Lesson) -> Iterator[Fault]:
+    """Yield answers that are no text, or that stand before any question."""
+    asked = False
+    for cell in lesson.cells:
+        asked = asked or bool(_QUESTION.search(cell.source))
+        if cell.has_tag("answer"):
+            if cell.kind != "markdown":
+                yield Fault(cell.line, "an answer must be a Markdown cell")
+            elif not asked:
+                yield Fault(cell.line, "an answer must follow its **Predict.** or *Ask:*")
 
 
 def front_matter_faults(lesson: Lesson) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ from classroom.contents import read_contents, slug
 ROOT = Path(__file__).parents[2]
 NAMES = read_contents(ROOT)
 FOLDERS = ("notebooks", "solutions")
+ANSWER = '\n+++ {"tags": ["answer"]}\n\nTwo.\n\n+++\n'
 LINKS = "[lesson {lesson:last}](last.ipynb)"
 NOTEBOOKS = [
     ROOT / folder / f"{slug(number, name)}.ipynb"
@@ -169,6 +170,14 @@ def test_only_the_solution_differs_between_the_folders(folder):
     learner, solution = both(folder)
     learner["cells"][5]["source"] = solution["cells"][5]["source"]
     assert learner == solution
+
+
+def test_answers_are_folded_in_solutions_and_absent_for_learners(tmp_path):
+    asked = "**Predict.** What is it?\n\n```{code-cell}\n1 + 1\n```\n" + ANSWER
+    learner, solution = both(write_course(tmp_path, TINY.replace("Some words.", asked)))
+    assert not any("Two." in text(cell) for cell in learner["cells"])
+    (answer,) = (text(cell) for cell in solution["cells"] if "Two." in text(cell))
+    assert answer == "<details><summary>Answer</summary>\n\nTwo.\n\n</details>"
 
 
 def test_an_exercise_says_under_its_heading_what_it_takes(folder):
