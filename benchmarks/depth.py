@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.edit import draw_swaps
 from benchmarks.edit_figures import markdown
 from benchmarks.judge import Verdicts, judge
+from benchmarks.scenes import draw_swaps
 from course.clips import Scene, render, write_image
 from course.clips.captions import HELD_OUT_SEED
 from course.depth import DepthControl, depth_picture, load_depth

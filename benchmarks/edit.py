@@ -1,8 +1,10 @@
 """``python -m benchmarks.edit``: does an edit change what was asked, and nothing else?
 
 Stands for the paper's claim on whole edits (Fig. 1, Section 3). Held-out scenes, one word of the
-caption swapped, every frame looked at by the judge. Flow and masks are exact: those of the renders
-of source and target. A frozen clip and the editing of frames one by one stand beside each figure.
+caption swapped, every frame looked at by the judge. The render of the swapped scene is the true
+edited clip: every clip is held against it, between a ceiling (the render through the autoencoder)
+and floors (the source left alone, a frozen clip, frame by frame). The last table says how well the
+figures that need no true target rank clips as the true target does.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +22,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.cheap import cheap_figures
 from benchmarks.edit_figures import (
+    CEILING,
     COLUMNS,
     EDITED,
-    KINDS,
+    PERFECT,
+    SHOW_SOURCE,
     adapter_effect,
     by_clip,
     by_kind,
@@ -31,37 +36,21 @@ from benchmarks.edit_figures import (
     goals,
     markdown,
     quality_rows,
+    rank_correlations,
     text,
 )
 from benchmarks.judge import judge
+from benchmarks.scenes import Swap, draw_swaps
 from course.clips import Clip, contact_sheet, write_image
-from course.clips.captions import HELD_OUT_SEED
-from course.clips.grammar import BACKGROUNDS, COLOURS, SHAPES
-from course.clips.scenes import Scene, render
-from course.metrics import background_psnr, warping_error
+from course.clips.grammar import SHAPES
+from course.clips.scenes import render
+from course.metrics import against_target, background_psnr, warping_error
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-PERFECT = "render of the target"
-
-_SEED = HELD_OUT_SEED + 50_000  # apart from the scenes that measure the judge
 _N_FRAMES = 8
 _ON_SHEET = 24  # scenes
-
-
-@dataclass(frozen=True)
-class Swap:
-    """A held-out scene, and the one attribute of it that an edit must change."""
-
-    scene: Scene
-    kind: str
-    new: str
-
-    @property
-    def target(self) -> Scene:
-        """The scene that a perfect edit shows."""
-        return replace(self.scene, **{self.kind: self.new})
 
 
 class Setting(NamedTuple):
@@ -72,42 +61,15 @@ class Setting(NamedTuple):
     refine: int = 0
 
 
-def choices(scene: Scene, kind: str, shapes: Sequence[str] = SHAPES) -> list[str]:
-    """Return the words that an attribute can be swapped for: never the same, always visible."""
-    words = {"colour": COLOURS, "background": BACKGROUNDS, "shape": shapes}[kind]
-    taken = {scene.shape} if kind == "shape" else {scene.colour, scene.background}
-    return [word for word in words if word not in taken]
-
-
-def draw_swaps(n_scenes: int, shapes: Sequence[str] = SHAPES) -> list[Swap]:
-    """Draw swaps, the three kinds in turn; a longer list begins with the shorter one.
-
-    ``shapes`` keeps to some of the grammar's shapes; a swap of shapes needs two. Raises ValueError
-    for shapes that the grammar does not have.
-    """
-    if set(shapes) - set(SHAPES) or len(set(shapes)) < 2:
-        raise ValueError(f"shapes are {tuple(shapes)}; choose two or more of {', '.join(SHAPES)}")
-    swaps, seed = [], _SEED
-    while len(swaps) < n_scenes:
-        generator = torch.Generator().manual_seed(seed)
-        scene, seed = Scene.random(generator), seed + 1
-        if scene.shape in shapes:
-            kind = KINDS[len(swaps) % len(KINDS)]
-            words = choices(scene, kind, shapes)
-            index = int(torch.randint(len(words), (), generator=generator))
-            swaps.append(Swap(scene, kind, words[index]))
-    return swaps
-
-
 def measure_swap(
     pipe: StableDiffusionPipeline, swap: Swap, seed: int, settings: Sequence[Setting],
     *, n_steps: int = 25, finetune: int = 0, n_frames: int = _N_FRAMES,
 ) -> tuple[list[dict[str, dict]], dict[str, Clip]]:  # fmt: skip
     """Edit one scene under every setting; return the figures of every clip, and clips to show.
 
-    For each setting {name of the clip: figures}; figures hold ``COLUMNS`` (None where there is no
-    such figure) and, for edited clips, ``seen``: {attribute: T words}. The clips are the source
-    and the edit under the first setting. An adapter is trained anew for every setting.
+    For each setting {name of the clip: figures}; figures hold ``COLUMNS`` (None or left out where
+    there is no such figure) and, for edited clips, ``seen``: {attribute: T words}. The clips are
+    the source and the edit under the first setting. An adapter is trained for every setting.
     """
     from course.editing import edit  # imports peft, which the helpers above do without
 
@@ -122,10 +84,12 @@ def measure_swap(
         )  # fmt: skip
         clips = {"source": source, "edit": result.clip, **result.baselines}
         clips |= {"reconstruction": result.reconstruction, PERFECT: target}
+        clips[CEILING] = replace(target, frames=_round_trip(pipe, target.frames))
         figures = {
-            name: _figures(name, clip, result.metrics.get(name, {}), source, target, swap.kind)
+            name: result.metrics.get(name, {}) | cheap_figures(pipe, clip, source)
+            | _figures(name, clip, source, target, clips[CEILING].frames, swap.kind)
             for name, clip in clips.items()
-        }
+        }  # fmt: skip
         _add_verdicts(figures, clips)
         shown = shown or {"source": source, "edit": result.clip}
         known.setdefault(setting.guidance, figures)
@@ -133,18 +97,25 @@ def measure_swap(
     return measured, shown
 
 
+def _round_trip(pipe: StableDiffusionPipeline, frames: Tensor) -> Tensor:
+    from course.models import decode_latents, encode_frames
+
+    return decode_latents(pipe, encode_frames(pipe, frames.to(pipe.device))).to(frames)
+
+
 def _figures(
-    name: str, clip: Clip, metrics: dict, source: Clip, target: Clip, kind: str
+    name: str, clip: Clip, source: Clip, target: Clip, round_trip: Tensor, kind: str
 ) -> dict[str, float | None]:
-    """Similarities of latents as the edit measured them, the rest with exact flow and masks."""
-    geometry = target if name in EDITED or name == PERFECT else source
-    figures = dict.fromkeys(COLUMNS) | {key: metrics.get(key) for key in COLUMNS}
-    figures["warping_error"] = float(warping_error(clip.frames, geometry.flow, geometry.occlusion))
+    """What exact flow, masks and the true target say of one clip."""
+    geometry = source if name in SHOW_SOURCE else target
     outside = torch.maximum(source.mask, target.mask)
     value = float(background_psnr(clip.frames, source.frames, outside))
-    # Where the background is swapped, it has nothing to keep; equal ones have no finite ratio.
-    figures["background_psnr"] = value if kind != "background" and math.isfinite(value) else None
-    return figures
+    return {
+        "warping_error": float(warping_error(clip.frames, geometry.flow, geometry.occlusion)),
+        # Where the background is swapped, it has nothing to keep; equal ones have no finite ratio.
+        "background_psnr": value if kind != "background" and math.isfinite(value) else None,
+        **against_target(clip.frames, target, round_trip),
+    }
 
 
 def _add_verdicts(figures: dict[str, dict], clips: dict[str, Clip]) -> None:
@@ -175,7 +146,7 @@ def report(
         "kinds": kinds,
         "kinds_no_adapter": by_kind(swaps, measured, "no adapter"),
         "kinds_frame_by_frame": by_kind(swaps, measured, "frame by frame"),
-        "clips": clips, "adapter": adapter_effect(moving),
+        "clips": clips, "ranks": rank_correlations(moving), "adapter": adapter_effect(moving),
         "goals": goals(kinds, clips), "failures": failures(swaps, measured),
     }  # fmt: skip
 
@@ -226,7 +197,8 @@ def _finished(options: argparse.Namespace) -> list[list[dict]]:
     if options.log is None:
         return []
     names = ("model", "steps", "skip", "guidance", "refine", "finetune", "shapes")
-    asked = json.dumps({name: getattr(options, name) for name in names})
+    asked = {name: getattr(options, name) for name in names} | {"figures": list(COLUMNS)}
+    asked = json.dumps(asked)
     if not options.log.exists():
         options.log.write_text(asked + "\n")
     first, *lines = options.log.read_text().splitlines()

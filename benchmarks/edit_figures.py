@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmarks.edit import Swap
+from benchmarks.cheap import CHEAP
+from benchmarks.scenes import KINDS, Swap
+from course.metrics import TRUTH_COLUMNS
 
-KINDS = ("colour", "shape", "background")
 COLUMNS = {
-    "warping_error": "warping error", "similarity_mean": "mean similarity",
-    "similarity_min": "lowest similarity", "temporal_loss": "temporal loss",
-    "background_psnr": "background PSNR [dB]", "source_psnr": "PSNR to source [dB]",
-}  # fmt: skip
+    **{name: title for name, (title, _) in CHEAP.items()},
+    "source_psnr": "PSNR to source [dB]",
+    **TRUTH_COLUMNS,
+}
 EDITED = ("edit", "no adapter", "frame by frame")
 """The clips that show what the target prompt says."""
+
+SHOW_SOURCE = ("source", "reconstruction", "VAE round trip", "frozen clip")
+"""The clips that show what the source prompt says: their motion is the source's."""
+
+LOWER_IS_BETTER = {name for name, (_, sign) in CHEAP.items() if sign < 0} | {
+    "warping_ratio", "flicker"
+}  # fmt: skip
+
+PERFECT = "render of the target"
+CEILING = "render of the target, VAE round trip"
 
 
 def by_kind(swaps: Sequence[Swap], measured: Sequence[dict], clip: str = "edit") -> dict[str, dict]:
@@ -58,7 +67,7 @@ def by_clip(measured: Sequence[dict]) -> dict[str, dict[str, float | None]]:
     """
     names = dict.fromkeys(name for m in measured for name in (*EDITED, *m) if name in m)
     table = {
-        name: {key: _mean([m[name][key] for m in measured if name in m]) for key in COLUMNS}
+        name: {key: _mean([m[name].get(key) for m in measured if name in m]) for key in COLUMNS}
         for name in names
     }
     baseline = table.get("frame by frame", {}).get("warping_error")
@@ -70,15 +79,17 @@ def by_clip(measured: Sequence[dict]) -> dict[str, dict[str, float | None]]:
 def adapter_effect(measured: Sequence[dict]) -> dict[str, dict]:
     """Compare each figure with and without the adapter, scene by scene; empty without adapters.
 
-    ``better`` counts the scenes in which the adapter helps: a lower error or loss, a higher rest.
-    The PSNR to the source is left out: an edit is meant to differ.
+    ``better`` counts the scenes in which the adapter helps: a lower error, loss or flicker, a
+    higher rest. The PSNR to the source is left out: an edit is meant to differ.
     """
     effect = {}
-    for key in list(COLUMNS)[:-1]:
-        pairs = [(m["no adapter"][key], m["edit"][key]) for m in measured if "no adapter" in m]
+    for key in (key for key in COLUMNS if key != "source_psnr"):
+        pairs = [
+            (m["no adapter"].get(key), m["edit"].get(key)) for m in measured if "no adapter" in m
+        ]
         pairs = [pair for pair in pairs if None not in pair]
         if pairs:
-            sign = -1 if key in ("warping_error", "temporal_loss") else 1
+            sign = -1 if key in LOWER_IS_BETTER else 1
             without, trained = (sum(values) / len(pairs) for values in zip(*pairs))
             better = sum(sign * (b - a) > 0 for a, b in pairs)
             effect[key] = {"without": without, "with": trained, "better": better, "of": len(pairs)}
@@ -100,6 +111,49 @@ def failures(swaps: Sequence[Swap], measured: Sequence[dict], clip: str = "edit"
                  "asked": swap.target.caption, "seen": seen}
             )  # fmt: skip
     return failed
+
+
+RANKED = ("all clips and scenes", "clips within a scene, mean", "edited clips, all scenes")
+"""Over what clips are ranked."""
+
+
+def rank_correlations(measured: Sequence[dict]) -> dict[str, dict[str, float | None]]:
+    """Return how well each cheap figure ranks clips as the PSNR to the true target does.
+
+    {figure: {one of ``RANKED``: Spearman's coefficient in [-1, 1], None for fewer than 3 clips}},
+    the sign turned so that 1 is the same order, best first. The clips are the edited ones, the
+    source left alone and the frozen clip.
+    """
+    scenes = [
+        [m[name] for name in (*EDITED, "source", "frozen clip") if name in m] for m in measured
+    ]
+    edited = [m[name] for m in measured for name in EDITED if name in m]
+    pooled = [row for scene in scenes for row in scene]
+    return {
+        key: dict(
+            zip(RANKED, (
+                _spearman(key, pooled),
+                _mean([_spearman(key, scene) for scene in scenes]),
+                _spearman(key, edited),
+            ))
+        )
+        for key in CHEAP
+    }  # fmt: skip
+
+
+def _spearman(key: str, rows: Sequence[dict]) -> float | None:
+    pairs = [(row.get(key), row.get("target_psnr")) for row in rows]
+    pairs = [pair for pair in pairs if None not in pair]
+    if len(pairs) < 3 or any(len(set(values)) == 1 for values in zip(*pairs)):
+        return None
+    from scipy.stats import spearmanr
+
+    return CHEAP[key][1] * float(spearmanr(pairs).statistic)
+
+
+def rank_rows(ranks: dict[str, dict[str, float | None]]) -> list[list[object]]:
+    """Return the rows of a table of ``rank_correlations``."""
+    return [[COLUMNS[key], *row.values()] for key, row in ranks.items()]
 
 
 def goals(kinds: dict[str, dict], clips: dict[str, dict]) -> dict[str, bool]:
@@ -163,11 +217,15 @@ def text(report: dict) -> str:
         f"## skip {report['skip']}, guidance {report['guidance']:g}, refine {report['refine']}\n",
         f"Means over the {report['moving']} scenes in which something moves:\n",
     ]
-    header = ["clip", *COLUMNS.values(), "warping error / frame by frame"]
+    cheap = [*CHEAP, "source_psnr", "ratio"]
+    titles = COLUMNS | {"ratio": "warping error / frame by frame"}
+    for columns in (TRUTH_COLUMNS, cheap):
+        rows = [[name, *map(row.get, columns)] for name, row in report["clips"].items()]
+        lines.append(markdown(["clip", *(titles[key] for key in columns)], rows) + "\n")
     lines.append(
-        markdown(header, [[name, *(row[key] for key in (*COLUMNS, "ratio"))]
-                          for name, row in report["clips"].items()])
-    )  # fmt: skip
+        "Rank correlation (Spearman) with the PSNR to the true target; 1: the same order:\n"
+    )
+    lines.append(markdown(["figure", *RANKED], rank_rows(report["ranks"])))
     if report["adapter"]:
         lines.append(f"\nThe adapter ({report['finetune']} steps on each clip):\n")
         lines.append(

@@ -12,13 +12,12 @@ import argparse
 import torch
 from torch import Tensor
 
-from benchmarks.edit import Swap, draw_swaps
-from benchmarks.edit_figures import KINDS
 from benchmarks.judge import judge
+from benchmarks.scenes import KINDS, Swap, draw_swaps
 from course import models
 from course.clips import render
 from course.editing.stages import Run, Texts
-from course.metrics import background_psnr
+from course.metrics import background_psnr, psnr
 
 FRAMES = [0, 2, 5, 7]
 
@@ -36,8 +35,10 @@ def edited(pipe, frames: Tensor, swaps: list[Swap], options: argparse.Namespace)
     return models.decode_latents(pipe, latents)
 
 
-def row(kind: str, swaps: list[Swap], images: Tensor, frames: Tensor, masks: Tensor) -> str:
-    """Return one line of the table: how often each attribute is the target's, and the PSNR."""
+def row(
+    kind: str, swaps: list[Swap], images: Tensor, frames: Tensor, truth: Tensor, masks: Tensor
+) -> str:
+    """Return one line of the table: how often each attribute is the target's, and the PSNRs."""
     chosen = [index for index, swap in enumerate(swaps) if swap.kind == kind]
     seen = judge(images[chosen])
     cells = []
@@ -47,6 +48,8 @@ def row(kind: str, swaps: list[Swap], images: Tensor, frames: Tensor, masks: Ten
         cells.append(f"{100 * hits / len(chosen):.1f} %")
     values = [background_psnr(images[i : i + 1], frames[i : i + 1], masks[i]) for i in chosen]
     cells.append("-" if kind == "background" else f"{torch.stack(values).mean():.1f} dB")
+    values = [psnr(images[i], truth[i]) for i in chosen]
+    cells.append(f"{torch.stack(values).mean():.1f} dB")
     return f"| {kind} | {len(chosen)} | " + " | ".join(cells) + " |"
 
 
@@ -63,12 +66,16 @@ def main() -> None:
     sources = [render(swap.scene) for swap in swaps]
     targets = [render(swap.target) for swap in swaps]
     frames = torch.cat([clip.frames[FRAMES] for clip in sources])
+    truth = torch.cat([clip.frames[FRAMES] for clip in targets])
     masks = torch.cat([torch.maximum(a.mask, b.mask)[FRAMES] for a, b in zip(sources, targets)])
     swaps = [swap for swap in swaps for _ in FRAMES]
     images = edited(models.load(), frames, swaps, options)
-    print("| swap | frames | " + " | ".join(f"{k} right" for k in KINDS) + " | background PSNR |")
-    print("|---|---:|" + "---:|" * (len(KINDS) + 1))
-    print("\n".join(row(kind, swaps, images, frames, masks[:, None]) for kind in KINDS))
+    print(
+        "| swap | frames | " + " | ".join(f"{k} right" for k in KINDS) + " | background PSNR "
+        "| PSNR to the true target |"
+    )
+    print("|---|---:|" + "---:|" * (len(KINDS) + 2))
+    print("\n".join(row(kind, swaps, images, frames, truth, masks[:, None]) for kind in KINDS))
 
 
 if __name__ == "__main__":

@@ -6,15 +6,19 @@ from argparse import Namespace
 from itertools import count
 
 import pytest
+import torch
 
 from benchmarks.bilateral import COLUMNS as COLUMNS_PLAIN
 from benchmarks.bilateral import COLUMNS_WITH_GRADIENT as COLUMNS_GRADIENT
 from benchmarks.bilateral import known
 from benchmarks.bilateral import row as filter_row
-from benchmarks.edit import PERFECT, Setting, Swap, _finished, choices, draw_swaps, report
+from benchmarks.cheap import frame_consistency
+from benchmarks.edit import Setting, _finished, report
 from benchmarks.edit_figures import (
+    CEILING,
     COLUMNS,
-    KINDS,
+    EDITED,
+    PERFECT,
     adapter_effect,
     by_clip,
     by_kind,
@@ -22,11 +26,13 @@ from benchmarks.edit_figures import (
     goals,
     markdown,
     quality_rows,
+    rank_correlations,
     text,
 )
+from benchmarks.scenes import KINDS, Swap, choices, draw_swaps
 from benchmarks.speed import in_turn, peak_memory
 from course.clips.grammar import BACKGROUNDS, COLOURS
-from course.clips.scenes import Scene
+from course.clips.scenes import Scene, render
 
 RED = Swap(Scene(shape="circle", colour="red", background="blue"), "colour", "green")
 
@@ -150,6 +156,39 @@ def test_the_report_shows_both_rows_of_an_adapter_and_the_prompts_that_failed():
     _, rows = quality_rows([entry])
     assert [(row[2], row[5]) for row in rows] == [(3, "100 steps"), (3, "none")]
     assert RED.target.caption in text(entry) and "green x2, red x2" in text(entry)
+
+
+def test_a_figure_that_ranks_as_the_truth_does_has_rank_one_whatever_its_sign():
+    rows = [
+        {"target_psnr": truth, "warping_error": error, "similarity_mean": -truth}
+        for truth, error in ((10.0, 3.0), (20.0, 2.0), (30.0, 1.0))
+    ]
+    ranks = rank_correlations([dict(zip(EDITED, rows))])
+    assert set(ranks["warping_error"].values()) == {1.0}  # a lower error is better
+    assert set(ranks["similarity_mean"].values()) == {-1.0}
+    assert set(ranks["temporal_loss"].values()) == {None}  # not measured
+
+
+def test_floors_count_in_the_ranking_but_not_among_edited_clips():
+    edited = [{"target_psnr": p, "similarity_mean": p / 40} for p in (20.0, 25.0, 30.0)]
+    scene = dict(zip(EDITED, edited)) | {
+        "frozen clip": {"target_psnr": 5.0, "similarity_mean": 1.0}
+    }
+    everything, within, only_edited = rank_correlations([scene])["similarity_mean"].values()
+    assert everything == within < only_edited == 1
+
+
+def test_the_report_prints_ceiling_floors_and_ranks(tmp_path):
+    clip = figures(["green"] * 4)
+    names = ("edit", "frame by frame", "source", "frozen clip", PERFECT, CEILING)
+    shown = text(report(Setting(), 0, [RED], [dict.fromkeys(names, clip)]))
+    assert CEILING in shown and "PSNR to the true target" in shown and "Spearman" in shown
+
+
+def test_pooled_features_call_equal_frames_consistent(pipe):
+    frames = render(RED.scene, n_frames=3).frames
+    assert frame_consistency(pipe, frames[:1].expand(3, -1, -1, -1)).item() == pytest.approx(1)
+    assert frame_consistency(pipe, torch.rand_like(frames)) < 1
 
 
 def test_settings_are_named_as_the_arguments_of_edit():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .clip import Clip
+from .flow import with_estimated_motion
 from .grammar import BACKGROUNDS, COLOURS, SHAPES, WORDS, describe, swap
 from .scenes import Scene, render
 from .sheets import alt_text, contact_sheet, gif_bytes, write_gif, write_image
@@ -22,6 +23,7 @@ __all__ = [
     "read_clip",
     "render",
     "swap",
+    "with_estimated_motion",
     "write_clip",
     "write_gif",
     "write_image",

@@ -24,7 +24,8 @@ class Clip:
     caption: what is seen, in words. depth: (T, 1, H, W) in (0, 1], distance from the camera.
     mask: (T, 1, H, W), coverage of the object in [0, 1]. flow: (T-1, 2, H, W) in pixels, x to
     the right and then y down, from frame t to frame t+1. occlusion: (T-1, 1, H, W), 1 where the
-    point seen in frame t is hidden or outside in frame t+1.
+    point seen in frame t is hidden or outside in frame t+1. estimated: whether flow and occlusion
+    are an estimate (`with_estimated_motion`) and no fact.
 
     Only shapes, dtypes and devices are checked: a look at the values would wait for the device.
     Raises TypeError for a wrong type or dtype, ValueError for a wrong shape, device or rate.
@@ -37,6 +38,7 @@ class Clip:
     mask: torch.Tensor | None = None
     flow: torch.Tensor | None = None
     occlusion: torch.Tensor | None = None
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         _require_floating("frames", self.frames)

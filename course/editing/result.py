@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from course.clips import Clip, contact_sheet, write_clip, write_image
 from course.clips.video import safe_output
 from course.finetune import FinetuneStep
+from course.metrics import TRUTH_COLUMNS, against_target
+from course.models import decode_latents, encode_frames
+from course.temporal import adjacent_similarities
+
+from .measure import figures
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 COLUMNS = {
     "similarity_mean": "mean similarity",
     "similarity_min": "lowest similarity",
     "temporal_loss": "temporal loss",
     "warping_error": "warping error",
+    "estimated_warping_error": "warping error (estimated flow)",
     "background_psnr": "background PSNR [dB]",
     "source_psnr": "PSNR to source [dB]",
+    **TRUTH_COLUMNS,
 }
 """The metrics of an edit and how a table calls them."""
 
@@ -30,10 +41,10 @@ class Edit:
     ``clip`` is the edit and ``source`` what came in; ``inverted`` (T, C, h, w) are the noisy
     latents that DDIM inversion found, ``mask`` (T, 1, h, w) is 1 where the edit could change them
     (None: everywhere); ``reconstruction`` is sampled from them with the source prompt (None: not
-    asked for). ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where
-    something is not known, such as flow of real footage), ``similarities[row]`` the adjacent
-    similarities (T-1,) of its latents, ``seconds`` the time of each stage, ``training`` the
-    fine-tuning.
+    asked for). ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where a
+    ratio is not finite; what is not known of the source has no column), ``similarities[row]`` the
+    adjacent similarities (T-1,) of its latents, ``seconds`` the time of each stage, ``training``
+    the fine-tuning.
     """
 
     clip: Clip
@@ -47,12 +58,43 @@ class Edit:
     training: list[FinetuneStep] = field(default_factory=list)
     mask: Tensor | None = None
 
-    def table(self) -> str:
-        """Return the metrics as a Markdown table, a dash where a figure is not known."""
-        lines = ["| clip | " + " | ".join(COLUMNS.values()) + " |"]
-        lines.append("|---|" + "---:|" * len(COLUMNS))
+    def against(self, target: Clip, pipe: StableDiffusionPipeline) -> Edit:
+        """Return the edit with every clip held against the true target as well.
+
+        ``target`` is the render of the scene that the target prompt describes, with its exact mask
+        and flow. Each row of ``metrics`` gains the columns of `course.metrics.against_target`, and
+        two rows are new: "true target", and "true target, VAE round trip", which is the ceiling of
+        whatever ``pipe`` decodes. Raises ValueError for a target that is none.
+        """
+        target = target.to(self.source.frames.device, self.source.frames.dtype)
+        latents = encode_frames(pipe, target.frames.to(pipe.device))
+        trip = replace(target, frames=decode_latents(pipe, latents).to(target.frames))
+        clips = {"source": self.source, "reconstruction": self.reconstruction, "edit": self.clip}
+        new = {"true target": target, "true target, VAE round trip": trip}
+        clips |= self.baselines | new
+        rows = self.metrics | {
+            name: figures(clip, self.source, latents) for name, clip in new.items()
+        }
+        metrics = {
+            name: row | against_target(clips[name].frames, target, trip.frames)
+            for name, row in rows.items()
+        }
+        similarities = self.similarities | dict.fromkeys(new, adjacent_similarities(latents))
+        return replace(
+            self, metrics=metrics, similarities=similarities, baselines=self.baselines | new
+        )
+
+    def table(self, *names: str) -> str:
+        """Return the metrics as a Markdown table; a dash for the ratio of a clip to itself.
+
+        ``names`` chooses columns (default: all that are known).
+        """
+        known = {name for row in self.metrics.values() for name in row}
+        columns = {name: COLUMNS[name] for name in names or COLUMNS if name in known}
+        lines = ["| clip | " + " | ".join(columns.values()) + " |"]
+        lines.append("|---|" + "---:|" * len(columns))
         for row, values in self.metrics.items():
-            cells = [_cell(name, values.get(name)) for name in COLUMNS]
+            cells = [_cell(name, values.get(name)) for name in columns]
             lines.append(f"| {row} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
@@ -91,7 +133,7 @@ class Edit:
 def _cell(name: str, value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.1f}" if name.endswith("psnr") else f"{value:.3g}"
+    return f"{value:.1f}" if name.endswith(("psnr", "ratio", "flicker")) else f"{value:.3g}"
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -13,7 +13,7 @@ from course.adapters import TOKENS_FILE, add_lora, has_adapter, remove_lora, sav
 from course.clips import Clip, Scene, read_clip, render
 from course.editing import Edit, edit
 from course.editing.stages import difference_mask
-from course.metrics import psnr
+from course.metrics import TRUTH_COLUMNS, psnr
 from course.tokens import PromptTokens
 
 SOURCE = "a red circle moving right on a blue background"
@@ -167,10 +167,32 @@ def test_a_single_frame_is_refused(pipe, clip):
         quick(clip[:1], pipe)
 
 
-def test_a_clip_without_known_motion_has_no_warping_error(pipe, clip):
+def test_footage_has_an_estimated_error_that_says_so_and_no_column_of_what_is_unknown(pipe, clip):
     bare = replace(clip, flow=None, occlusion=None, mask=None, depth=None)
-    figures = quick(bare, pipe).metrics["edit"]
-    assert figures["warping_error"] is None and figures["background_psnr"] is None
+    result = quick(bare, pipe, n_steps=2)
+    assert result.metrics["edit"]["estimated_warping_error"] > 0
+    assert "warping error (estimated flow)" in result.table()
+    assert "background PSNR" not in result.table() and "warping_error" not in result.metrics["edit"]
+
+
+def test_against_the_true_target_every_clip_has_its_figures_and_a_ceiling(full, embedded):
+    target = render(Scene(shape="star", colour="green"), n_frames=4)
+    metrics = full.against(target, embedded).metrics
+    assert set(metrics) - set(full.metrics) == {"true target", "true target, VAE round trip"}
+    assert all(set(TRUTH_COLUMNS) <= set(row) for row in metrics.values())
+    ceiling = metrics["true target, VAE round trip"]
+    assert ceiling["target_psnr"] > max(metrics[row]["target_psnr"] for row in full.metrics)
+    assert ceiling["warping_ratio"] == pytest.approx(1)
+
+
+def test_a_true_target_adds_nothing_but_columns_and_rows(full, embedded, tmp_path):
+    judged = full.against(render(Scene(shape="star", colour="green"), n_frames=4), embedded)
+    kept = {name: judged.metrics["edit"][name] for name in full.metrics["edit"]}
+    assert kept == full.metrics["edit"] and judged.save(tmp_path / "out.mp4")
+
+
+def test_the_table_shows_the_columns_that_are_asked_for(full):
+    assert full.table("warping_error").splitlines()[0] == "| clip | warping error |"
 
 
 def test_everything_is_written_and_reads_back(full, tmp_path):

@@ -1,4 +1,4 @@
-"""What the course measures on a clip, each with its definition and the trap that goes with it.
+"""How steady a clip is: similarity of neighbours (Eqs. 3 and 19), error and flicker along the flow.
 
 Consistency alone proves nothing: a frozen clip has similarity 1 and temporal loss 0 whatever it
 shows. Show one beside every edit.
@@ -12,31 +12,7 @@ from torch.nn import functional
 
 from course.temporal import adjacent_similarities, temporal_loss
 
-
-def psnr(images: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB of images in [0, 1] against a reference, ().
-
-    Images (..., C, H, W) of one shape; ``weight`` broadcasts over them and says how much a pixel
-    counts. 10 log10(1 / mean squared error); equal images give infinity, no weight at all nan.
-    """
-    if images.shape != reference.shape:
-        raise ValueError(
-            f"images {tuple(images.shape)} and reference {tuple(reference.shape)} differ in shape"
-        )
-    squared = (images - reference).square()
-    if weight is None:
-        return -10 * squared.mean().log10()
-    weight = weight.expand_as(squared)
-    return -10 * ((squared * weight).sum() / weight.sum()).log10()
-
-
-def background_psnr(images: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
-    """Return the PSNR in dB over the pixels that no part of the object touches, ().
-
-    Frames (T, 3, H, W), ``mask`` (T, 1, H, W) the object's coverage. Give the union of the masks
-    where an edit changes the object's outline.
-    """
-    return psnr(images, reference, (mask <= 0).to(images.dtype))
+_INSIDE = 1 - 1e-4  # coverage that is full but for rounding
 
 
 def warp(frames: Tensor, flow: Tensor) -> Tensor:
@@ -62,16 +38,31 @@ def warping_error(frames: Tensor, flow: Tensor, occlusion: Tensor | None = None)
     error of video editing, here with exact flow. Moving shadows count as errors: flow is of
     surfaces. Raises ValueError where the flow does not fit the frames.
     """
-    if len(flow) != len(frames) - 1 or flow.shape[-2:] != frames.shape[-2:]:
-        raise ValueError(
-            f"flow {tuple(flow.shape)} does not fit frames {tuple(frames.shape)}: wanted one flow "
-            "field less than frames, of the same height and width"
-        )
+    _check_flow(frames, flow)
     squared = (warp(frames[1:], flow) - frames[:-1]).square().mean(1, keepdim=True)
     if occlusion is None:
         return squared.mean()
     visible = 1 - occlusion
     return (squared * visible).sum() / visible.sum()
+
+
+def flicker(frames: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
+    """Return by how many of 255 levels a point of the object changes from frame to frame, ().
+
+    Frames (T, 3, H, W), ``flow`` (T-1, 2, H, W) from frame t to t+1 in pixels, ``mask``
+    (T, 1, H, W) the object's coverage. The root mean square over colours and over the points that
+    lie wholly inside the object in both frames: nothing is mixed with the background. An object
+    without such points gives nan. Raises ValueError where flow or mask do not fit the frames.
+    """
+    _check_flow(frames, flow)
+    if mask.shape != frames[:, :1].shape:
+        raise ValueError(
+            f"mask {tuple(mask.shape)} does not fit frames {tuple(frames.shape)}: wanted "
+            f"{tuple(frames[:, :1].shape)}"
+        )
+    inside = ((mask[:-1] > _INSIDE) & (warp(mask[1:], flow) > _INSIDE)).to(frames.dtype)
+    squared = (warp(frames[1:], flow) - frames[:-1]).square().mean(1, keepdim=True)
+    return 255 * ((squared * inside).sum() / inside.sum()).sqrt()
 
 
 def similarity_summary(features: Tensor) -> dict[str, Tensor]:
@@ -86,3 +77,12 @@ def similarity_summary(features: Tensor) -> dict[str, Tensor]:
         "similarity_std": similarities.std(),
         "temporal_loss": temporal_loss(features),
     }
+
+
+def _check_flow(frames: Tensor, flow: Tensor) -> None:
+    wanted = (len(frames) - 1, 2, *frames.shape[-2:])
+    if tuple(flow.shape) != wanted:
+        raise ValueError(
+            f"flow {tuple(flow.shape)} does not fit frames {tuple(frames.shape)}: wanted {wanted}, "
+            "one flow field less than frames, of the same height and width"
+        )
