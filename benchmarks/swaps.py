@@ -1,7 +1,7 @@
 """``python -m benchmarks.swaps``: the quick look at ``benchmarks.edit``, without its baselines.
 
 The same held-out scenes and the same judge; four of the eight frames of each scene, all in one
-batch, through the stages of ``course.editing.edit``. Frames pass through the model independently,
+batch, by the paper's method. Frames pass through the model independently,
 so the figures are those of the whole clips up to the choice of frames.
 """
 
@@ -16,7 +16,7 @@ from benchmarks.judge import judge
 from benchmarks.scenes import KINDS, Swap, draw_swaps
 from course import models
 from course.clips import render
-from course.editing.stages import Run, Texts
+from course.methods import Task, Texts, paper
 from course.metrics import background_psnr, psnr
 
 FRAMES = [0, 2, 5, 7]
@@ -24,14 +24,16 @@ FRAMES = [0, 2, 5, 7]
 
 def edited(pipe, frames: Tensor, swaps: list[Swap], options: argparse.Namespace) -> Tensor:
     """Return the edited frames (N, 3, H, W): one source and one target prompt a frame."""
-    # One chunk: the text has a row for each frame.
-    run = Run(pipe, options.steps, options.skip, len(frames), True, None)
     prompts = [swap.scene.caption for swap in swaps], [swap.target.caption for swap in swaps], ""
-    texts = Texts(*(models.encode_prompt(pipe, prompt) for prompt in prompts))
-    latents = models.encode_frames(pipe, frames)
+    task = Task(
+        pipe, models.encode_frames(pipe, frames),
+        Texts(*(models.encode_prompt(pipe, prompt) for prompt in prompts)),
+        n_steps=options.steps, skip=options.skip, guidance=options.guidance, progress=True,
+        # One chunk: the text has a row for each frame.
+        chunk_size=len(frames), mask_threshold=options.mask or None,
+    )  # fmt: skip
     with torch.inference_mode():
-        inverted = run.invert("invert", latents, texts, refine=0, threshold=options.mask or None)
-        latents = run.sample("edit", inverted, texts.target, texts.empty, options.guidance)
+        latents = paper.run(task).latents
     return models.decode_latents(pipe, latents)
 
 

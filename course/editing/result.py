@@ -39,17 +39,17 @@ class Edit:
     """An edited clip, what led to it, and its figures beside their baselines.
 
     ``clip`` is the edit and ``source`` what came in; ``inverted`` (T, C, h, w) are the noisy
-    latents that DDIM inversion found, ``mask`` (T, 1, h, w) is 1 where the edit could change them
-    (None: everywhere); ``reconstruction`` is sampled from them with the source prompt (None: not
-    asked for). ``baselines`` are clips by name, ``metrics[row][column]`` floats (None where a
-    ratio is not finite; what is not known of the source has no column), ``similarities[row]`` the
-    adjacent similarities (T-1,) of its latents, ``seconds`` the time of each stage, ``training``
-    the fine-tuning.
+    latents that DDIM inversion found (None: the method inverts nothing), ``mask`` (T, 1, h, w) is 1
+    where the edit could change the clip (None: everywhere); ``reconstruction`` is what the method
+    makes of the source prompt (None: not asked for). ``baselines`` are clips by name,
+    ``metrics[row][column]`` floats (None where a ratio is not finite; what is not known of the
+    source has no column), ``similarities[row]`` the adjacent similarities (T-1,) of its latents,
+    ``seconds`` the time of each stage, ``training`` the fine-tuning.
     """
 
     clip: Clip
     source: Clip
-    inverted: Tensor
+    inverted: Tensor | None
     reconstruction: Clip | None
     baselines: dict[str, Clip]
     metrics: dict[str, dict[str, float | None]]

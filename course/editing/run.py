@@ -1,9 +1,9 @@
-"""The edit from clip to clip: encode, fine-tune, invert, sample, decode, measure (Fig. 1)."""
+"""The edit from clip to clip: encode, fine-tune, edit by a method, decode, measure (Fig. 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from course.adapters import (
-    ADAPTER_FILE,
-    TOKENS_FILE,
-    adapter_disabled,
-    has_adapter,
-    load_adapter,
-    remove_lora,
-)
+from course.adapters import adapter_disabled, has_adapter
 from course.clips import Clip
 from course.depth import DepthControl, control_for
-from course.finetune import FinetuneStep, finetune
+from course.finetune import FinetuneStep
+from course.methods import (
+    DEFAULT_METHOD,
+    Motion,
+    Outcome,
+    Recipe,
+    Task,
+    Texts,
+    frame_by_frame,
+    paper,
+    recipe,
+)
 from course.models import decode_latents, encode_frames, encode_prompt
 from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
-from course.tokens import PromptTokens
 
+from .adapting import Adapting
 from .measure import figures
 from .result import Edit
-from .stages import Inversion, Run, Texts
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -40,6 +43,9 @@ _MAIN = ("source", "edit", "reconstruction")
 _EDITED = ("edit", "no adapter", "frame by frame")
 """Results that show what the target prompt asks for; the others show the source."""
 
+OWN = "own"
+"""The value of `mask_threshold` that leaves the choice to the method."""
+
 
 def edit(
     clip: Clip,
@@ -47,15 +53,17 @@ def edit(
     target_prompt: str,
     *,
     pipe: StableDiffusionPipeline,
+    method: str = DEFAULT_METHOD,
+    settings: Mapping[str, object] | None = None,
     adapter: str | Path | None = None,
     n_steps: int = 25,
     guidance: float = 3.0,
     skip: int | None = None,
     refine: int = 0,
     latent_filter: Callable[[Tensor], Tensor] | None = None,
-    mask_threshold: float | None = 0.15,
+    mask_threshold: float | str | None = OWN,
     depth: Tensor | DepthControl | bool | None = None,
-    finetune_steps: int = 60,
+    finetune_steps: int | None = None,
     n_shared: int = 0,
     n_frame: int = 0,
     chunk_size: int = 8,
@@ -66,52 +74,95 @@ def edit(
 ) -> Edit:
     """Edit a clip from what ``source_prompt`` says of it to what ``target_prompt`` asks for.
 
-    Inverts the clip with the source prompt at guidance 1 and samples with the target prompt at
-    ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (default: a quarter of
-    them; leaving out more changes less and keeps the background truer). ``refine`` adds
-    fixed-point rounds to the inversion, ``latent_filter`` acts on every x_t (Eq. 9). Where the two
-    prompts disagree about the noise by less than ``mask_threshold`` times the frame's largest
-    difference, the clip stays as it is (None: all may change). ``depth`` (Fig. 1) says where things
-    stand, in inversion and sampling alike: True for the clip's own, a tensor (T, 1, H, W) of
-    distances in [0, 1], or a ``DepthControl`` with a ControlNet of your choice; a clip's own depth
-    holds its shapes, too. ``adapter`` is a folder that ``save_adapter`` wrote; without one, an
-    adapter is trained on the clip for ``finetune_steps`` (0: none) with ``n_shared`` and
-    ``n_frame`` prompt tokens, and taken out again. At most ``chunk_size`` frames are in flight.
-    ``reconstruct`` samples with the source prompt too, ``baselines`` adds the clips that the
-    figures must be held against. ``generator`` (CPU; default seed 0) draws the rest.
+    ``method`` is one of `course.methods.names()`, or a sampler and links between frames joined by
+    +, such as "flow_edit + first_frame"; ``settings`` are its own, by name. Samples with the target
+    prompt at ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (default: the
+    method's share of them; leaving out more changes less and keeps the background truer). Where
+    the two prompts disagree about the noise by less than ``mask_threshold`` times the frame's
+    largest difference, the clip stays as it is (None: all may change; "own": as the method does).
+    Methods that invert the clip do it with the source prompt at guidance 1; ``refine`` adds
+    fixed-point rounds to it, ``latent_filter`` acts on every x_t (Eq. 9). ``depth`` (Fig. 1) says
+    where things stand, in inversion and sampling alike: True for the clip's own, a tensor
+    (T, 1, H, W) of distances in [0, 1], or a ``DepthControl`` with a ControlNet of your choice; a
+    clip's own depth holds its shapes, too. ``adapter`` is a folder that ``save_adapter`` wrote;
+    without one, an adapter is trained on the clip for ``finetune_steps`` (0: none; default: 60 for
+    the paper's method, 0 for others) with ``n_shared`` and ``n_frame`` prompt tokens, and taken out
+    again. At most ``chunk_size`` frames are in flight. ``reconstruct`` edits towards the source
+    prompt too, ``baselines`` adds the clips that the figures must be held against. ``generator``
+    (CPU; default seed 0) draws the rest.
 
-    Raises ValueError for words the model does not know, sizes it cannot encode, fewer than 2
-    frames (3 with fine-tuning), depth that is missing or does not fit, or settings out of range.
+    Raises ValueError for an unknown method, words the model does not know, sizes it cannot encode,
+    fewer than 2 frames (3 with fine-tuning), flow or depth that is missing or does not fit, chunks
+    that split what the method needs together, or settings out of range.
     """
+    way = recipe(method)
+    way.check(settings)
     if clip.n_frames < 2:
         raise ValueError(f"the clip has {clip.n_frames} frame; an edit wants a video of 2 or more")
+    if mask_threshold == OWN:
+        mask_threshold = way.sampler.mask_threshold
     if mask_threshold is not None and not 0 <= mask_threshold < 1:
         raise ValueError(f"mask_threshold must be in [0, 1) or None, got {mask_threshold}")
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
-    skip = n_steps // 4 if skip is None else skip
-    run = Run(pipe, n_steps, skip, chunk_size, progress, latent_filter)
-    run.control = _control(pipe, clip, depth)
-    texts = Texts(*(encode_prompt(pipe, text) for text in (source_prompt, target_prompt, "")))
-    with run.stage("encode", 1):
-        latents = encode_frames(pipe, clip.frames.to(pipe.device), chunk_size=chunk_size)
-    inversion = {"refine": refine, "threshold": mask_threshold}
-    with _adapted(run, adapter, clip.n_frames):
-        training = _finetune(
-            run, latents, source_prompt, adapter, finetune_steps, (n_shared, n_frame), generator
-        )
+    task = Task(
+        pipe,
+        clip.frames,  # until they are encoded
+        Texts(*(encode_prompt(pipe, text) for text in (source_prompt, target_prompt, ""))),
+        n_steps=n_steps, guidance=guidance, chunk_size=chunk_size,
+        skip=int(n_steps * way.sampler.skip) if skip is None else skip,
+        mask_threshold=mask_threshold, refine=refine, latent_filter=latent_filter,
+        control=_control(pipe, clip, depth), progress=progress,
+        generator=torch.Generator().manual_seed(0) if generator is None else generator,
+    )  # fmt: skip
+    task = _encoded(task, clip, way)
+    n_train = way.sampler.finetune_steps if finetune_steps is None else finetune_steps
+    adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame))
+    with adapting.adapted(task) as adapted:
+        ready = way.prepare(adapted, settings)
         with torch.inference_mode(), cached_text(pipe.unet):
-            inverted = run.invert("invert", latents, texts, **inversion)
-            results = {"edit": run.sample("edit", inverted, texts.target, texts.empty, guidance)}
+            outcome = way.run(ready, settings)
+            results = {"edit": outcome.latents}
             if reconstruct:
-                # From the latents alone: the mask would hide what the inversion lost.
-                results["reconstruction"] = run.sample(
-                    "reconstruct", inverted.latents, texts.source, texts.empty, 1.0
-                )
+                results["reconstruction"] = _reconstruction(ready, way, settings, outcome)
             if baselines:
-                results |= _baselines(run, latents, texts, inversion, guidance, generator)
+                results |= _baselines(ready, way, settings)
     prompts = {name: target_prompt if name in _EDITED else source_prompt for name in results}
-    clips = _decode(run, results, clip, prompts)
-    return _result(clip, {"source": latents, **results}, clips, inverted, run, training)
+    clips = _decode(task, results, clip, prompts)
+    latents = {"source": task.latents, **results}
+    return _result(clip, latents, clips, outcome, task, adapting.training)
+
+
+def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
+    """Return the task on the clip's latents, with its motion where the method follows it."""
+    with task.stage("encode", 1):
+        frames = clip.frames.to(task.pipe.device)
+        latents = encode_frames(task.pipe, frames, chunk_size=task.chunk_size)
+    motion = None
+    if way.needs_flow:
+        motion = Motion.of(clip.to(latents.device), tuple(latents.shape[-2:]))
+    return replace(task, latents=latents, motion=motion)
+
+
+def _reconstruction(
+    task: Task, way: Recipe, settings: Mapping[str, object] | None, outcome: Outcome
+) -> Tensor:
+    """Return what the method makes of the source prompt: what it loses by itself."""
+    if outcome.inversion is not None:
+        return paper.reconstruct(task, outcome.inversion)
+    task = replace(task.towards_source(), label=", towards the source")
+    return way.run(task, settings).latents
+
+
+def _baselines(task: Task, way: Recipe, settings: Mapping[str, object] | None) -> dict[str, Tensor]:
+    """Return what the edit is held against: other latents (T, C, h, w) by name."""
+    results = {"VAE round trip": task.latents}
+    plain = replace(task, tokens=None, label=", no adapter")
+    unet = task.pipe.unet
+    with adapter_disabled(unet) if has_adapter(unet) else nullcontext():
+        if has_adapter(unet):
+            results["no adapter"] = way.run(plain, settings).latents
+        alone = replace(plain, skip=0, attention=None, smooth=None, wrap=None, label="")
+        results["frame by frame"] = frame_by_frame.run(alone).latents
+    return results
 
 
 def _control(
@@ -127,110 +178,37 @@ def _control(
     return control_for(pipe, clip.frames, clip.depth if depth is True else depth)
 
 
-def _finetune(
-    run: Run, latents: Tensor, prompt: str, adapter: object, n_steps: int,
-    n_tokens: tuple[int, int], generator: torch.Generator,
-) -> list[FinetuneStep]:  # fmt: skip
-    """Train adapter and tokens on the clip unless an adapter was given or no steps are wanted."""
-    if n_steps == 0 or adapter is not None:
-        return []
-    if any(n_tokens):
-        width = run.pipe.text_encoder.config.hidden_size
-        run.tokens = PromptTokens(*n_tokens, width, len(latents), generator=generator)
-        run.tokens.to(latents.device)
-    steps = finetune(
-        run.pipe, latents, prompt, n_steps=n_steps, tokens=run.tokens, generator=generator
-    )
-    training = []
-    with run.stage("fine-tune", n_steps) as bar:
-        for step in steps:
-            training.append(step)
-            bar.update()
-    if run.tokens is not None:
-        run.tokens.requires_grad_(False)
-    return training
-
-
-@contextmanager
-def _adapted(run: Run, adapter: str | Path | None, n_frames: int) -> Iterator[None]:
-    """Leave the UNet as it was found: an adapter that this edit brings goes out again."""
-    unet = run.pipe.unet
-    had_adapter = has_adapter(unet)
-    if adapter is not None:
-        tokens = Path(adapter) / TOKENS_FILE
-        if tokens.is_file():
-            run.tokens = _saved_tokens(run, tokens, n_frames)
-        # Tokens may have been trained alone.
-        if run.tokens is None or (Path(adapter) / ADAPTER_FILE).is_file():
-            load_adapter(adapter, unet)
-    try:
-        yield
-    finally:
-        if not had_adapter and has_adapter(unet):
-            remove_lora(unet)
-
-
-def _saved_tokens(run: Run, path: Path, n_frames: int) -> PromptTokens:
-    tokens = PromptTokens.from_file(path).to(run.pipe.unet.device).requires_grad_(False)
-    if len(tokens.frame) != n_frames:
-        raise ValueError(
-            f"{path} has tokens for {len(tokens.frame)} frames and the clip has {n_frames}; edit "
-            "as many frames as were trained on, or take the file out of the folder"
-        )
-    return tokens
-
-
-def _baselines(
-    run: Run, latents: Tensor, texts: Texts, inversion: dict[str, object], guidance: float,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:  # fmt: skip
-    """Return what the edit is held against: other latents (T, C, h, w) by name."""
-    results = {"VAE round trip": latents}
-    plain = replace(run, tokens=None)
-    unet = run.pipe.unet
-    with adapter_disabled(unet) if has_adapter(unet) else nullcontext():
-        if has_adapter(unet):
-            start = plain.invert("invert, no adapter", latents, texts, **inversion)
-            results["no adapter"] = plain.sample(
-                "edit, no adapter", start, texts.target, texts.empty, guidance
-            )
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        results["frame by frame"] = plain.sample(
-            "frame by frame", noise, texts.target, texts.empty, guidance, skip=0
-        )
-    return results
-
-
 def _decode(
-    run: Run, results: dict[str, Tensor], clip: Clip, prompts: dict[str, str]
+    task: Task, results: dict[str, Tensor], clip: Clip, prompts: dict[str, str]
 ) -> dict[str, Clip]:
     clips = {}
-    with run.stage("decode", len(results)) as bar:
+    with task.stage("decode", len(results)) as bar:
         for name, latents in results.items():
-            frames = decode_latents(run.pipe, latents, chunk_size=run.chunk_size)
+            frames = decode_latents(task.pipe, latents, chunk_size=task.chunk_size)
             clips[name] = Clip(frames.to(clip.frames.device), clip.fps, prompts[name])
             bar.update()
     return clips
 
 
 def _result(
-    clip: Clip, latents: dict[str, Tensor], clips: dict[str, Clip], inverted: Inversion,
-    run: Run, training: list[FinetuneStep],
+    clip: Clip, latents: dict[str, Tensor], clips: dict[str, Clip], outcome: Outcome,
+    task: Task, training: list[FinetuneStep],
 ) -> Edit:  # fmt: skip
     """Put the clips together and measure each in the same way."""
     shown = {"source": clip, **clips}
     if "frame by frame" in clips:
         shown["frozen clip"] = clip.frozen()
         latents["frozen clip"] = latents["source"][:1].expand_as(latents["source"])
+    inversion = outcome.inversion
     return Edit(
         clip=clips["edit"],
         source=clip,
-        inverted=inverted.latents,
-        mask=inverted.mask,
+        inverted=None if inversion is None else inversion.latents,
+        mask=outcome.mask,
         reconstruction=clips.get("reconstruction"),
         baselines={name: shown[name] for name in shown if name not in _MAIN},
         metrics={name: figures(shown[name], clip, latents[name]) for name in shown},
         similarities={name: adjacent_similarities(latents[name]) for name in shown},
-        seconds=run.seconds,
+        seconds=task.seconds,
         training=training,
     )

@@ -12,7 +12,7 @@ from course import models
 from course.adapters import TOKENS_FILE, add_lora, has_adapter, remove_lora, save_adapter
 from course.clips import Clip, Scene, read_clip, render
 from course.editing import Edit, edit
-from course.editing.stages import difference_mask
+from course.methods.masking import difference_mask
 from course.metrics import TRUTH_COLUMNS, psnr
 from course.tokens import PromptTokens
 

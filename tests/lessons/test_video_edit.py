@@ -13,7 +13,9 @@ from torch.nn import functional
 from classroom.exercises import get, judge, reference
 from course.clips import Scene, render
 from course.diffusion import NoiseSchedule, ddim_step
-from course.editing.stages import Inversion, difference_mask, masked_step
+from course.methods import Inversion
+from course.methods.masking import difference_mask
+from course.methods.paper import masked_step
 from course.metrics import background_psnr, warp, warping_error
 
 # Right answers, written otherwise
@@ -189,7 +191,7 @@ def test_what_is_kept_is_what_a_masked_step_of_the_edit_keeps():
     schedule = NoiseSchedule.stable_diffusion()
     for edited, clip, source, target, threshold in cases("keep_where_prompts_agree"):
         mask = difference_mask((source - target).abs(), threshold)
-        step = masked_step(Inversion({80: clip}, mask), slice(None))
+        step = masked_step(Inversion({80: clip}, mask))
         stepped = ddim_step(edited, target, 120, schedule, previous_timestep=80)
         kept = reference("keep_where_prompts_agree")(stepped, clip, source, target, threshold)
         came = step(edited, target, 120, schedule, previous_timestep=80)

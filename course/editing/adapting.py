@@ -1,0 +1,84 @@
+"""Adapter and prompt tokens of an edit: trained on the clip or read, and taken out again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from course.adapters import (
+    ADAPTER_FILE,
+    TOKENS_FILE,
+    has_adapter,
+    load_adapter,
+    remove_lora,
+)
+from course.finetune import FinetuneStep, finetune
+from course.methods import Task
+from course.tokens import PromptTokens
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """What is added to the model: a saved adapter, or `n_steps` of training on the clip."""
+
+    prompt: str
+    adapter: str | Path | None = None
+    n_steps: int = 0
+    n_tokens: tuple[int, int] = (0, 0)
+    training: list[FinetuneStep] = field(default_factory=list)
+
+    @contextmanager
+    def adapted(self, task: Task) -> Iterator[Task]:
+        """Give the task with adapter and tokens; leave the UNet as it was found."""
+        unet = task.pipe.unet
+        had_adapter = has_adapter(unet)
+        try:
+            if self.adapter is not None:
+                yield self._read(task)
+            elif self.n_steps:
+                yield self._trained(task)
+            else:
+                yield task
+        finally:
+            if not had_adapter and has_adapter(unet):
+                remove_lora(unet)
+
+    def _read(self, task: Task) -> Task:
+        folder, tokens = Path(self.adapter), None
+        if (folder / TOKENS_FILE).is_file():
+            tokens = _saved_tokens(task, folder / TOKENS_FILE)
+        # Tokens may have been trained alone.
+        if tokens is None or (folder / ADAPTER_FILE).is_file():
+            load_adapter(folder, task.pipe.unet)
+        return replace(task, tokens=tokens)
+
+    def _trained(self, task: Task) -> Task:
+        tokens, latents = None, task.latents
+        if any(self.n_tokens):
+            width = task.pipe.text_encoder.config.hidden_size
+            tokens = PromptTokens(*self.n_tokens, width, len(latents), generator=task.generator)
+            tokens.to(latents.device)
+        steps = finetune(
+            task.pipe, latents, self.prompt, n_steps=self.n_steps, tokens=tokens,
+            generator=task.generator,
+        )  # fmt: skip
+        with task.stage("fine-tune", self.n_steps) as bar:
+            for step in steps:
+                self.training.append(step)
+                bar.update()
+        if tokens is not None:
+            tokens.requires_grad_(False)
+        return replace(task, tokens=tokens)
+
+
+def _saved_tokens(task: Task, path: Path) -> PromptTokens:
+    tokens = PromptTokens.from_file(path).to(task.pipe.unet.device).requires_grad_(False)
+    if len(tokens.frame) != len(task.latents):
+        raise ValueError(
+            f"{path} has tokens for {len(tokens.frame)} frames and the clip has "
+            f"{len(task.latents)}; edit as many frames as were trained on, or take the file out of "
+            "the folder"
+        )
+    return tokens

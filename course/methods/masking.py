@@ -1,0 +1,47 @@
+"""Where an edit may change the clip: where the two prompts disagree about the noise (DiffEdit)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from course.diffusion import add_noise
+
+if TYPE_CHECKING:
+    from .task import Task
+
+PROBES = (1 / 3, 2 / 3)
+"""Where on the way to noise the two prompts are compared: coarse shapes show, details do not."""
+
+
+def difference_mask(differences: Tensor, threshold: float) -> Tensor:
+    """Return 1 where two prompts disagree about the noise by a share of their largest difference.
+
+    Takes absolute differences (T, C, h, w) of two predictions, returns (T, 1, h, w), like them;
+    0 everywhere in a frame on which the prompts agree. Source: DiffEdit, arXiv 2210.11427, 3.2;
+    with inverted latents instead of noised ones two levels are enough.
+    """
+    magnitude = differences.mean(1, keepdim=True)
+    largest = magnitude.amax((2, 3), keepdim=True)
+    return (magnitude > threshold * largest).to(differences.dtype)
+
+
+def noised_mask(task: Task, *, draws: int = 4) -> Tensor | None:
+    """Return the mask (T, 1, h, w) of a task that inverts nothing; None: it asks for no mask.
+
+    The source is noised at random, `draws` times at each of the two levels, every frame alike.
+    """
+    if task.mask_threshold is None:
+        return None
+    source, target = task.predictor("source"), task.predictor("target")
+    steps = [pair[0] for pair in task.pairs()][::-1]
+    differences = []
+    with task.stage("mask", len(PROBES) * draws) as bar:
+        for timestep in (steps[round(share * (len(steps) - 1))] for share in PROBES):
+            for _ in range(draws):
+                noisy = add_noise(task.latents, task.noise(shared=True), timestep, task.schedule)
+                differences.append((source(noisy, timestep) - target(noisy, timestep)).abs())
+                bar.update()
+    return difference_mask(torch.stack(differences).mean(0), task.mask_threshold)

@@ -1,0 +1,249 @@
+"""What a method is given and what it gives back; chunks, so that memory stays flat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from course.diffusion import NoiseSchedule, add_noise, predicted_original
+from course.models import noise_predictor
+
+from .frame_attention import FrameAttention, attending
+from .motion import Motion
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+Predictor = Callable[[Tensor, int], Tensor]
+
+
+class Texts(NamedTuple):
+    """Text tokens (1, L, d) of the source prompt, the target prompt and the empty one."""
+
+    source: Tensor
+    target: Tensor
+    empty: Tensor
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Where DDIM inversion passed: what sampling starts from, and what it may return to.
+
+    `path[timestep]` are the latents (T, C, h, w) at that timestep, `path[start]` the noisiest.
+    `mask` (T, 1, h, w) is 1 where the edit may change the clip; None: everywhere.
+    """
+
+    path: dict[int, Tensor]
+    mask: Tensor | None
+
+    @property
+    def latents(self) -> Tensor:
+        return self.path[max(self.path)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The edited latents (T, C, h, w), the mask of what could change, the inversion if any."""
+
+    latents: Tensor
+    mask: Tensor | None = None
+    inversion: Inversion | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """An edit of latents (T, C, h, w) from a source prompt to a target prompt, for any method.
+
+    `pipe` needs a `unet` and a `scheduler` only. `skip` of the `n_steps` steps, the noisiest, are
+    left out. At most `chunk_size` frames go through the UNet at once. `mask_threshold` is the
+    share of the largest difference of the prompts below which the source stays (None: no mask).
+    `motion` is the source's, for the methods that follow it; `attention`, `smooth` (a filter of the
+    predicted x_0, given it and the timestep) and `wrap` (around the noise prediction, given it and
+    `chunk_size`) are what methods put in that link frames.
+    `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
+    `generator` draws all noise (CPU; None: torch's own).
+    """
+
+    pipe: StableDiffusionPipeline
+    latents: Tensor
+    texts: Texts
+    n_steps: int = 25
+    skip: int = 0
+    guidance: float = 3.0
+    chunk_size: int = 8
+    mask_threshold: float | None = None
+    motion: Motion | None = None
+    attention: FrameAttention | None = None
+    smooth: Callable[[Tensor, int], Tensor] | None = None
+    wrap: Callable[[Predictor, int], Predictor] | None = None
+    refine: int = 0
+    latent_filter: Callable[[Tensor], Tensor] | None = None
+    tokens: Callable[[Tensor, slice], Tensor] | None = None
+    control: object | None = None
+    generator: torch.Generator | None = None
+    progress: bool = False
+    label: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule.from_scheduler(self.pipe.scheduler)
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return (timestep, previous timestep) of the steps that are taken, from noise to data."""
+        schedule = self.schedule
+        timesteps = schedule.timesteps(self.n_steps).tolist()[self.skip :]
+        return [(t, schedule.previous_timestep(t, self.n_steps)) for t in timesteps]
+
+    def require_motion(self) -> None:
+        """Raise ValueError for a task that does not know how its frames move."""
+        if self.motion is None:
+            raise ValueError(
+                "the method follows the clip's flow and the task has no motion; give "
+                "Task(..., motion=Motion.of(clip, size))"
+            )
+
+    def timestep_after(self, share: float) -> int:
+        """Return the last timestep of the first `share` of the steps; above all steps for 0."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share is a part of the steps, in [0, 1], got {share}")
+        timesteps = [timestep for timestep, _ in self.pairs()]
+        count = round(share * len(timesteps))
+        return timesteps[count - 1] if count else timesteps[0] + 1
+
+    def noise(self, *, shared: bool) -> Tensor:
+        """Draw noise like the latents; `shared`: the same for every frame."""
+        shape = (1 if shared else len(self.latents), *self.latents.shape[1:])
+        noise = torch.randn(shape, generator=self.generator).to(self.latents)
+        return noise.expand_as(self.latents)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
+        """Time a stage and show its progress bar."""
+        start, name = time.perf_counter(), name + self.label
+        total = self.n_steps - self.skip if total is None else total
+        with tqdm(total=total, desc=name, disable=not self.progress, leave=False) as bar:
+            yield bar
+        self.seconds[name] = time.perf_counter() - start
+
+    def chunks(self) -> list[slice]:
+        """Split the frames, so that peak memory does not grow with their number.
+
+        Raises ValueError where the attention needs all frames at once and they do not fit.
+        """
+        n_frames, size = len(self.latents), self.chunk_size
+        if self.attention is not None and self.attention.reach == "clip" and size < n_frames:
+            raise ValueError(
+                f"{type(self.attention).__name__} needs all {n_frames} frames at once and "
+                f"chunk_size is {size}; give chunk_size={n_frames} (memory grows with the frames) "
+                "or fewer frames"
+            )
+        return [slice(a, min(a + size, n_frames)) for a in range(0, n_frames, size)]
+
+    def chunk_filter(self) -> Callable[[Tensor], Tensor] | None:
+        """Return `latent_filter` (on x_t, Eq. 9), chunk by chunk as everything else."""
+        if self.latent_filter is None:
+            return None
+        chunks, given = self.chunks(), self.latent_filter
+        return lambda latents: torch.cat([given(latents[frames]) for frames in chunks])
+
+    def predictor(
+        self, text: str, *, guidance: float = 1.0, source_at: Callable[[int], Tensor] | None = None
+    ) -> Predictor:
+        """Return eps_theta (latents (T, C, h, w), timestep) for the text called `text`.
+
+        `source_at(timestep)` are the source's own latents there, for attention that looks at them.
+        """
+        if self.wrap is not None:
+            self._refuse_frames_of_their_own()
+            return self.wrap(self._part(text, guidance, None), self.chunk_size)
+        chunks, part = self.chunks(), self._parts(text, guidance)
+        looks = source_at is not None and getattr(self.attention, "looks_at_source", False)
+        source = self._parts("source", 1.0) if looks else None
+
+        def predict(latents: Tensor, timestep: int) -> Tensor:
+            outputs = []
+            for frames in chunks:
+                if looks:
+                    self._run(source(frames), source_at(timestep), timestep, frames, "source")
+                mode = "edit" if looks else "plain"
+                outputs.append(self._run(part(frames), latents, timestep, frames, mode))
+            return torch.cat(outputs)
+
+        return predict
+
+    def pair(self, source_guidance: float) -> Callable[[Tensor, Tensor, int], tuple]:
+        """Return (source latents, edit latents, timestep) -> (source noise, target noise).
+
+        Each with its own prompt and its own latents at one timestep.
+        """
+        now: list[Tensor] = [self.latents]
+        source = self.predictor("source", guidance=source_guidance)
+        target = self.predictor("target", guidance=self.guidance, source_at=lambda timestep: now[0])
+
+        def predict(clip: Tensor, latents: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
+            now[0] = clip
+            return source(clip, timestep), target(latents, timestep)
+
+        return predict
+
+    def smoothed(self, step: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return `step` (called like `ddim_step`) from latents whose x_0 is smoothed first."""
+        if self.smooth is None:
+            return step
+
+        def smooth_step(
+            latents: Tensor, noise: Tensor, timestep: int, schedule: NoiseSchedule, **options
+        ) -> Tensor:
+            original = predicted_original(latents, noise, timestep, schedule)
+            latents = add_noise(self.smooth(original, timestep), noise, timestep, schedule)
+            return step(latents, noise, timestep, schedule, **options)
+
+        return smooth_step
+
+    def _run(
+        self, part: Predictor, latents: Tensor, timestep: int, frames: slice, mode: str
+    ) -> Tensor:
+        if self.attention is not None:
+            self.attention.begin(frames, mode, timestep)
+        with attending(self.pipe.unet, self.attention):
+            return part(latents[frames], timestep)
+
+    def _parts(self, text: str, guidance: float) -> Callable[[slice], Predictor]:
+        """Return the noise prediction of a chunk by its frames; one for all where nothing differs.
+
+        Where it is one, the text is one tensor, whose keys `cached_text` computes only once.
+        """
+        if self.tokens is None and self.control is None:
+            whole = self._part(text, guidance, None)
+            return lambda frames: whole
+        parts = {frames.start: self._part(text, guidance, frames) for frames in self.chunks()}
+        return lambda frames: parts[frames.start]
+
+    def _part(self, text: str, guidance: float, frames: slice | None) -> Predictor:
+        given = getattr(self.texts, text), self.texts.empty
+        if self.tokens is not None:
+            given = tuple(self.tokens(each, frames) for each in given)
+        return noise_predictor(
+            self.pipe, given[0], guidance=guidance, negative_text=given[1],
+            control=None if self.control is None else self.control[frames],
+        )  # fmt: skip
+
+    def _refuse_frames_of_their_own(self) -> None:
+        if self.tokens is not None or self.control is not None:
+            raise ValueError(
+                "grid_shuffle lays frames in one picture, so prompt tokens and depth of single "
+                "frames do not fit; edit without them or with another method"
+            )
+
+    def towards_source(self) -> Task:
+        """Return the task whose target is the source prompt, at guidance 1 and without a mask."""
+        texts = self.texts._replace(target=self.texts.source)
+        return replace(self, texts=texts, guidance=1.0, mask_threshold=None)
