@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from course.clips import video
+from course import files
+from course.clips import decoding, source, writing
 from course.clips.clip import Clip
-from course.clips.video import read_clip, safe_output, write_clip
+from course.clips.video import read_clip, write_clip
+from course.files import safe_output
 
 
 def smooth_clip(
@@ -96,8 +98,8 @@ def test_colour_edges_survive_better_than_with_the_defaults_of_the_encoder(tmp_p
         return psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames)
 
     ours = error_in_decibel()
-    monkeypatch.setattr(video, "_CHROMA", "BILINEAR")
-    monkeypatch.setitem(video._ENCODERS, "libx264", {"crf": "12"})
+    monkeypatch.setattr(writing, "CHROMA", "BILINEAR")
+    monkeypatch.setitem(writing._ENCODERS, "libx264", {"crf": "12"})
     assert ours > error_in_decibel() + 2
 
 
@@ -115,7 +117,7 @@ def test_the_file_is_one_that_browsers_play(tmp_path):
 
 
 def test_without_h264_the_other_codec_does(tmp_path, monkeypatch):
-    monkeypatch.delitem(video._ENCODERS, "libx264")
+    monkeypatch.delitem(writing._ENCODERS, "libx264")
     clip = smooth_clip()
     write_clip(clip, tmp_path / "clip.mp4")
     assert psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames) > 35
@@ -151,16 +153,16 @@ def test_n_frames_takes_the_first_ones(tmp_path):
 
 def test_no_more_is_decoded_than_asked_for(tmp_path, monkeypatch):
     write_clip(smooth_clip(100, 16, 16), tmp_path / "clip.mp4")
-    decoded, original = [], video._timed_frames
+    frames, original = [], decoding.decoded
 
     def counted(*given):
         for frame in original(*given):
-            decoded.append(frame[0])
+            frames.append(frame)
             yield frame
 
-    monkeypatch.setattr(video, "_timed_frames", counted)
+    monkeypatch.setattr(source, "decoded", counted)
     read_clip(tmp_path / "clip.mp4", n_frames=8)
-    assert len(decoded) <= 9
+    assert len(frames) <= 9
 
 
 def test_a_size_cuts_the_centre_and_keeps_the_shape_of_things(tmp_path):
@@ -204,23 +206,6 @@ def test_a_sound_track_is_ignored(tmp_path):
     clip = smooth_clip(6)
     back = read_clip(encode(tmp_path / "sound.mp4", clip.to_uint8(), sound=True))
     assert back.n_frames == 6 and psnr(back.frames, clip.frames) > 35
-
-
-def test_an_uneven_rate_becomes_even_by_the_nearest_frame(tmp_path):
-    levels, stamps = [0.1, 0.3, 0.5, 0.7, 0.9], [0, 50, 100, 700, 800]
-    path = encode(tmp_path / "vfr.mp4", grey_clip(levels).to_uint8(), stamps=stamps)
-    clip = read_clip(path)
-    moments = [1000 * index / clip.fps for index in range(clip.n_frames)]
-    nearest = [levels[min(range(5), key=lambda i: abs(stamps[i] - m))] for m in moments]
-    found = clip.frames.mean((1, 2, 3))
-    torch.testing.assert_close(found, torch.tensor(nearest), atol=0.02, rtol=0)
-    assert abs(moments[-1] - 800) <= 500 / clip.fps
-
-
-def test_constant_moments_give_each_frame_once():
-    rate = Fraction(30000, 1001)
-    timed = [(Fraction(round(1000 * (5 + k / rate)), 1000), k) for k in range(300)]
-    assert list(video._at_constant_rate(timed, rate)) == list(range(300))
 
 
 def test_a_gif_reads_too(tmp_path):
@@ -308,7 +293,7 @@ def test_another_suffix_is_refused(tmp_path):
 
 
 def test_the_place_is_looked_at_before_the_work_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "_encoded", lambda clip: pytest.fail("work was done in vain"))
+    monkeypatch.setattr(writing, "_encoded", lambda clip: pytest.fail("work was done in vain"))
     (tmp_path / "taken.mp4").mkdir()
     (tmp_path / "file").touch()
     for name, error in (
@@ -339,7 +324,7 @@ def fail_at_third_frame(monkeypatch: pytest.MonkeyPatch, error: BaseException) -
                 raise error
             return original(*given, **named)
 
-    monkeypatch.setattr(video.av, "VideoFrame", Failing)
+    monkeypatch.setattr(writing.av, "VideoFrame", Failing)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("full")])
@@ -357,7 +342,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch, call):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(video.os, call, full)
+    monkeypatch.setattr(files.os, call, full)
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_clip(smooth_clip(), tmp_path / "clip.mp4")
     assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
