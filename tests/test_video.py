@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy
 import pytest
 import torch
+from clip_files import add_sound, encode, psnr, smooth_clip
 from PIL import Image
 
 from course import files
@@ -18,65 +17,6 @@ from course.clips import decoding, source, writing
 from course.clips.clip import Clip
 from course.clips.video import read_clip, write_clip
 from course.files import safe_output
-
-
-def smooth_clip(
-    n_frames: int = 8, height: int = 64, width: int = 48, fps: float = 8.0, caption: str = ""
-) -> Clip:
-    t = torch.arange(n_frames).view(-1, 1, 1) / n_frames
-    y = torch.linspace(0, 1, height).view(1, -1, 1)
-    x = torch.linspace(0, 1, width).view(1, 1, -1)
-    waves = [torch.sin(3 * x + 2 * y + 2 * t), torch.cos(3 * y - t), torch.cos(2 * x - 3 * t)]
-    frames = torch.stack([w.expand(n_frames, height, width) for w in waves], dim=1)
-    return Clip(0.5 + 0.4 * frames, fps, caption)
-
-
-def grey_clip(levels: list[float], fps: float = 8.0) -> Clip:
-    return Clip(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 16, 16), fps)
-
-
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float(-10 * (a - b).square().mean().log10())
-
-
-def encode(
-    path: Path,
-    pictures: numpy.ndarray,
-    *,
-    rate: int = 8,
-    stamps: list[int] | None = None,
-    rotation: int = 0,
-    codec: str = "libx264",
-    pix_fmt: str = "yuv444p",
-    sound: bool = False,
-    faststart: bool = False,
-    colour_range: int = 1,
-) -> Path:
-    """Write a video as a phone might; stamps are in thousandths of a second."""
-    options = {"movflags": "faststart"} if faststart else {}
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, options={"crf": "8"})
-        stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pix_fmt
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.codec_context.colorspace, stream.codec_context.color_range = 1, colour_range
-        if rotation:
-            stream.set_display_rotation(rotation)
-        audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-                format=pix_fmt, dst_colorspace="ITU709", dst_color_range=colour_range
-            )
-            frame.pts = stamps[index] if stamps else round(1000 * index / rate)
-            frame.time_base = Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-        if audio is not None:
-            samples = numpy.zeros((1, 44100), dtype=numpy.float32)
-            sound_frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            sound_frame.sample_rate, sound_frame.pts = 44100, 0
-            container.mux(audio.encode(sound_frame))
-            container.mux(audio.encode())
-    return path
 
 
 def test_a_round_trip_keeps_pictures_rate_and_caption(tmp_path):
@@ -236,7 +176,8 @@ def test_what_is_no_video_is_refused(tmp_path, content):
 def test_a_cut_off_file_is_refused(tmp_path, faststart, kept, n_frames):
     pictures = torch.rand(10, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     pictures = (255 * pictures).byte().numpy()
-    path = encode(tmp_path / "clip.mp4", pictures, faststart=faststart)
+    flags = {"movflags": "faststart"} if faststart else {}
+    path = encode(tmp_path / "clip.mp4", pictures, container_options=flags)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ValueError, match="cut off"):
@@ -245,12 +186,7 @@ def test_a_cut_off_file_is_refused(tmp_path, faststart, kept, n_frames):
 
 def test_a_song_is_refused(tmp_path):
     with av.open(str(tmp_path / "song.mp4"), "w") as container:
-        audio = container.add_stream("aac", rate=44100, layout="mono")
-        samples = numpy.zeros((1, 44100), dtype=numpy.float32)
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = 44100, 0
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode())
+        add_sound(container, container.add_stream("aac", rate=44100, layout="mono"))
     with pytest.raises(ValueError, match="no video stream"):
         read_clip(tmp_path / "song.mp4")
 

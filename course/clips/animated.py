@@ -66,7 +66,7 @@ class Animation:
             except Exception as error:  # as above
                 raise self._damaged(error) from error
 
-    def picture(self, frame: Image.Image) -> torch.Tensor:
+    def picture(self, frame: Image.Image, *, coarse: bool = False) -> torch.Tensor:
         """Return a frame as (3, H, W) in [0, 1], over white."""
         return over_white(numpy.array(frame), self.findings)
 

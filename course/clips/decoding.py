@@ -23,47 +23,51 @@ def decoded(
     what PyAV raises where the container itself cannot be read on and nothing was decoded.
     """
     index, last = 0, None
-    for packet in _packets(container, stream, findings):
-        if packet.size == 0 and packet.dts is not None:
+    for packet in _packets(container, stream):
+        if packet is not None and packet.size == 0 and packet.dts is not None:
             frames = [] if last is None else [last]
         else:
-            frames = _frames(packet, context, findings)
+            frames = _frames(packet, context)
+        if frames is None:
+            findings.undecoded.append(index)
+            continue
         for frame in frames:
-            if frame.is_corrupt:
+            if frame.is_corrupt or packet.is_corrupt:
                 findings.damaged.append(index)
             yield frame
             index, last = index + 1, frame
 
 
 def _packets(
-    container: av.container.InputContainer, stream: av.VideoStream, findings: Findings
-) -> Iterator[av.Packet]:
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet | None]:
+    """Yield the packets, and None where the file breaks off."""
     packets = container.demux(stream)
     n_packets = 0
     while True:
         try:
             packet = next(packets, None)
         except _UNREADABLE:
-            if not n_packets:
-                raise
-            findings.undecoded += 1
-            return
+            if n_packets:
+                yield None
+                return
+            raise
         if packet is None:
             return
         n_packets += 1
         yield packet
 
 
-def _frames(
-    packet: av.Packet, context: av.VideoCodecContext, findings: Findings
-) -> list[av.VideoFrame]:
+def _frames(packet: av.Packet | None, context: av.VideoCodecContext) -> list[av.VideoFrame] | None:
+    """Return the frames that a packet completes, None where it cannot be decoded."""
+    if packet is None:
+        return None
     try:
         return context.decode(packet if packet.size else None)
     except EOFError:  # the end, told twice
         return []
     except _UNREADABLE:
-        findings.undecoded += 1
-        return []
+        return None
 
 
 def deinterlaced(frames: Iterator[av.VideoFrame], findings: Findings) -> Iterator[av.VideoFrame]:

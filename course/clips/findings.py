@@ -19,7 +19,7 @@ class Findings:
     """What decoding met on its way; frames are counted from 0 over the whole file."""
 
     damaged: list[int] = field(default_factory=list)
-    undecoded: int = 0
+    undecoded: list[int] = field(default_factory=list)
     transparent: bool = False
     interlaced: bool = False
     mapped: str = ""
@@ -29,7 +29,7 @@ class Findings:
     def sentences(self) -> list[str]:
         """Return one sentence for each thing that a user should know."""
         damaged = f"{_frames(self.damaged)} damaged and shown as far as possible"
-        lost = f"{self.undecoded} damaged pieces of it could not be decoded and are left out"
+        lost = f"what is left out near {_frames(self.undecoded)} too damaged to be decoded"
         return [
             sentence
             for true, sentence in (

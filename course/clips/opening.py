@@ -118,7 +118,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(int(stream.disposition) & _ATTACHED_PICTURE)
+    return bool(int(getattr(stream, "disposition", 0)) & _ATTACHED_PICTURE)
 
 
 def decoder(stream: av.VideoStream) -> av.VideoCodecContext:

@@ -28,7 +28,7 @@ class Source(Protocol):
     pixel_shape: Fraction
 
     def frames(self) -> Iterator[object]: ...
-    def picture(self, frame: object) -> torch.Tensor: ...
+    def picture(self, frame: object, *, coarse: bool = False) -> torch.Tensor: ...
 
 
 class Video:
@@ -45,7 +45,7 @@ class Video:
             self.timing = timing(container, stream)
             check_whole(container, stream, path)
             findings.timing = self.timing.note
-            findings.missing = missing_part(container, stream, self.timing)
+            findings.missing = missing_part(container, stream, self.timing, path)
             self.caption = container.metadata.get("description", "")
             self.sound = sound_of(container)
 
@@ -62,8 +62,8 @@ class Video:
                     yield frame
             except (av.error.FFmpegError, OSError, EOFError) as error:
                 raise self._unreadable(getattr(error, "strerror", None) or str(error)) from error
-        if found.undecoded > n_frames:
-            raise self._unreadable(f"{found.undecoded} pieces of it could not be decoded")
+        if len(found.undecoded) > n_frames:
+            raise self._unreadable(f"{len(found.undecoded)} pieces of it could not be decoded")
 
     def _unreadable(self, reason: str) -> ValueError:
         if is_encrypted(self.path):
@@ -73,9 +73,9 @@ class Video:
             "Copy it again, or convert it to mp4."
         )
 
-    def picture(self, frame: av.VideoFrame) -> torch.Tensor:
+    def picture(self, frame: av.VideoFrame, *, coarse: bool = False) -> torch.Tensor:
         """Return a frame as (3, H, W) in [0, 1], upright, as stored in size."""
-        return picture(frame, self.path, self.findings)
+        return picture(frame, self.path, self.findings, coarse=coarse)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import av
 
@@ -54,14 +55,17 @@ def timing(container: av.container.InputContainer, stream: av.VideoStream) -> Ti
 
 
 def missing_part(
-    container: av.container.InputContainer, stream: av.VideoStream, timing: Timing
+    container: av.container.InputContainer, stream: av.VideoStream, timing: Timing, path: Path
 ) -> str:
     """Return a sentence where the header promises more than there is, or "".
 
-    Seen in matroska and webm, by their duration, and in avi, by the number of frames.
+    Seen in matroska and webm, by their duration, and in avi, by the number of bytes.
     """
-    if "avi" in container.format.name and stream.frames > timing.n_packets + 1:
-        return f"it holds {timing.n_packets} of its {stream.frames} frames: it was cut off"
+    if (
+        container.format.name == "avi"
+        and (lacks := _promised_bytes(path) - path.stat().st_size) > 0
+    ):
+        return f"its last {lacks} bytes are missing: it was cut off"
     if "matroska" not in container.format.name or timing.last is None:
         return ""
     told = _seconds(stream.metadata.get("DURATION", ""))
@@ -71,6 +75,13 @@ def missing_part(
     if told is None or told - ends < max(0.02 * told, 3 / float(timing.rate)):
         return ""
     return f"it ends at {ends:.4g} of {told:.4g} s: it was cut off"
+
+
+def _promised_bytes(path: Path) -> int:
+    """Return how long a RIFF file says to be; 0 where its writer was stopped before it could."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8)[4:], "little")
+    return 0 if size >= 2**32 - 1 else size + 8
 
 
 def _seconds(clock: str) -> float | None:

@@ -33,6 +33,7 @@ __all__ += ["safe_output", "write_clip"]
 MIN_FRAMES = 2  # one frame has no neighbour to be consistent with
 MIN_PIXELS = 8  # a side shorter than this shows nothing that could be edited
 MAX_SIDE = 2**15
+_MUCH = 4  # pixels that become one: finer colours could not be seen
 _SAME_RATE = 0.005  # 30 asked of 29.97 frames a second means all of them
 
 
@@ -125,7 +126,9 @@ def _picked(frames: Iterator[object], first: int, step: Fraction) -> Iterator[ob
 
 
 def _sized(clip: Source, frame: object, size: Size | int | None, fit: str, path: Path) -> Tensor:
-    picture = clip.picture(frame)
+    largest = max(size) if isinstance(size, tuple) else size
+    coarse = size is not None and min(frame.height, frame.width) >= _MUCH * largest
+    picture = clip.picture(frame, coarse=coarse)
     height, width = shown_size(tuple(picture.shape[1:]), clip.pixel_shape)
     if min(height, width) < MIN_PIXELS:
         found, least = f"{width} x {height}", f"{MIN_PIXELS} x {MIN_PIXELS}"
