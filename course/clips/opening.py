@@ -70,7 +70,7 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
     """
     with open_file(path) as file:
         try:
-            container = av.open(file, options=_LIMITS, io_open=_refuse, **_TAGS)
+            container = av.open(file, container_options=_LIMITS, io_open=_refuse, **_TAGS)
         except (av.error.FFmpegError, OSError, EOFError) as error:
             raise ValueError(
                 f"{path} cannot be read as a video ({_reason(error)}): it is no video or it was "
@@ -118,7 +118,8 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(int(getattr(stream, "disposition", 0)) & _ATTACHED_PICTURE)
+    disposition = getattr(stream, "disposition", 0)
+    return bool(getattr(disposition, "value", disposition) & _ATTACHED_PICTURE)
 
 
 def decoder(stream: av.VideoStream) -> av.VideoCodecContext:

@@ -14,12 +14,13 @@ from .findings import Findings
 from .high_range import HIGH_RANGE, WIDE_PRIMARIES, to_standard
 
 # 4:2:0 halves the colour planes; the default, nearest colour, costs small pictures 4 dB more.
-CHROMA = Interpolation.LANCZOS
-for _name in ("ACCURATE_RND", "FULL_CHR_H_INT", "FULL_CHR_H_INP"):  # PyAV 18 and later
-    if hasattr(Interpolation, _name):
-        CHROMA |= getattr(Interpolation, _name)
+CHROMA: Interpolation | str = "LANCZOS"
+if hasattr(Interpolation, "ACCURATE_RND"):  # PyAV before 18 takes one name and no more
+    CHROMA = Interpolation.LANCZOS | Interpolation.ACCURATE_RND
+    CHROMA |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 BT709, UNSPECIFIED = 1, 2  # code points of H.273
 _HD_WIDTH, _HD_HEIGHT = 1280, 577  # from here on players take untagged colours for BT.709
+_TAGS = "color_trc", "color_primaries"  # PyAV 17 and later know them
 _WIDEST_PIXEL = 8  # times as wide as high: what lies beyond is no shape but a mistake
 
 
@@ -65,10 +66,11 @@ def _colours(frame: av.VideoFrame, findings: Findings, options: dict[str, object
     is_hd = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
     if frame.colorspace == UNSPECIFIED and is_hd and not frame.format.is_rgb:
         options["src_colorspace"] = "ITU709"
-    if frame.color_trc in HIGH_RANGE or frame.color_primaries in WIDE_PRIMARIES:
+    transfer, primaries = (getattr(frame, name, UNSPECIFIED) for name in _TAGS)
+    if transfer in HIGH_RANGE or primaries in WIDE_PRIMARIES:
         pixels = frame.to_ndarray(format="rgb48le", **options)
-        mapped = to_standard(_planes(pixels, 65535), frame.color_trc, frame.color_primaries)
-        kind = HIGH_RANGE.get(frame.color_trc, "wide colours (BT.2020)")
+        mapped = to_standard(_planes(pixels, 65535), transfer, primaries)
+        kind = HIGH_RANGE.get(transfer, "wide colours (BT.2020)")
         findings.mapped = f"{kind} is mapped to the range and colours of an ordinary screen"
         return mapped
     if frame.format.has_palette or any(part.is_alpha for part in frame.format.components):
