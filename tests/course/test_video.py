@@ -4,77 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy
 import pytest
 import torch
+from clip_files import add_sound, encode, psnr, smooth_clip
 from PIL import Image
 
-from course.clips import video
+from course import files
+from course.clips import decoding, source, writing
 from course.clips.clip import Clip
-from course.clips.video import read_clip, safe_output, write_clip
-
-
-def smooth_clip(
-    n_frames: int = 8, height: int = 64, width: int = 48, fps: float = 8.0, caption: str = ""
-) -> Clip:
-    t = torch.arange(n_frames).view(-1, 1, 1) / n_frames
-    y = torch.linspace(0, 1, height).view(1, -1, 1)
-    x = torch.linspace(0, 1, width).view(1, 1, -1)
-    waves = [torch.sin(3 * x + 2 * y + 2 * t), torch.cos(3 * y - t), torch.cos(2 * x - 3 * t)]
-    frames = torch.stack([w.expand(n_frames, height, width) for w in waves], dim=1)
-    return Clip(0.5 + 0.4 * frames, fps, caption)
-
-
-def grey_clip(levels: list[float], fps: float = 8.0) -> Clip:
-    return Clip(torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 16, 16), fps)
-
-
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float(-10 * (a - b).square().mean().log10())
-
-
-def encode(
-    path: Path,
-    pictures: numpy.ndarray,
-    *,
-    rate: int = 8,
-    stamps: list[int] | None = None,
-    rotation: int = 0,
-    codec: str = "libx264",
-    pix_fmt: str = "yuv444p",
-    sound: bool = False,
-    faststart: bool = False,
-    colour_range: int = 1,
-) -> Path:
-    """Write a video as a phone might; stamps are in thousandths of a second."""
-    options = {"movflags": "faststart"} if faststart else {}
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, options={"crf": "8"})
-        stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pix_fmt
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.codec_context.colorspace, stream.codec_context.color_range = 1, colour_range
-        if rotation:
-            stream.set_display_rotation(rotation)
-        audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-                format=pix_fmt, dst_colorspace="ITU709", dst_color_range=colour_range
-            )
-            frame.pts = stamps[index] if stamps else round(1000 * index / rate)
-            frame.time_base = Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-        if audio is not None:
-            samples = numpy.zeros((1, 44100), dtype=numpy.float32)
-            sound_frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            sound_frame.sample_rate, sound_frame.pts = 44100, 0
-            container.mux(audio.encode(sound_frame))
-            container.mux(audio.encode())
-    return path
+from course.clips.video import read_clip, write_clip
+from course.files import safe_output
 
 
 def test_a_round_trip_keeps_pictures_rate_and_caption(tmp_path):
@@ -96,8 +38,8 @@ def test_colour_edges_survive_better_than_with_the_defaults_of_the_encoder(tmp_p
         return psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames)
 
     ours = error_in_decibel()
-    monkeypatch.setattr(video, "_CHROMA", "BILINEAR")
-    monkeypatch.setitem(video._ENCODERS, "libx264", {"crf": "12"})
+    monkeypatch.setattr(writing, "CHROMA", "BILINEAR")
+    monkeypatch.setitem(writing._ENCODERS, "libx264", {"crf": "12"})
     assert ours > error_in_decibel() + 2
 
 
@@ -115,7 +57,7 @@ def test_the_file_is_one_that_browsers_play(tmp_path):
 
 
 def test_without_h264_the_other_codec_does(tmp_path, monkeypatch):
-    monkeypatch.delitem(video._ENCODERS, "libx264")
+    monkeypatch.delitem(writing._ENCODERS, "libx264")
     clip = smooth_clip()
     write_clip(clip, tmp_path / "clip.mp4")
     assert psnr(read_clip(tmp_path / "clip.mp4").frames, clip.frames) > 35
@@ -151,16 +93,16 @@ def test_n_frames_takes_the_first_ones(tmp_path):
 
 def test_no_more_is_decoded_than_asked_for(tmp_path, monkeypatch):
     write_clip(smooth_clip(100, 16, 16), tmp_path / "clip.mp4")
-    decoded, original = [], video._timed_frames
+    frames, original = [], decoding.decoded
 
     def counted(*given):
         for frame in original(*given):
-            decoded.append(frame[0])
+            frames.append(frame)
             yield frame
 
-    monkeypatch.setattr(video, "_timed_frames", counted)
+    monkeypatch.setattr(source, "decoded", counted)
     read_clip(tmp_path / "clip.mp4", n_frames=8)
-    assert len(decoded) <= 9
+    assert len(frames) <= 9
 
 
 def test_a_size_cuts_the_centre_and_keeps_the_shape_of_things(tmp_path):
@@ -206,23 +148,6 @@ def test_a_sound_track_is_ignored(tmp_path):
     assert back.n_frames == 6 and psnr(back.frames, clip.frames) > 35
 
 
-def test_an_uneven_rate_becomes_even_by_the_nearest_frame(tmp_path):
-    levels, stamps = [0.1, 0.3, 0.5, 0.7, 0.9], [0, 50, 100, 700, 800]
-    path = encode(tmp_path / "vfr.mp4", grey_clip(levels).to_uint8(), stamps=stamps)
-    clip = read_clip(path)
-    moments = [1000 * index / clip.fps for index in range(clip.n_frames)]
-    nearest = [levels[min(range(5), key=lambda i: abs(stamps[i] - m))] for m in moments]
-    found = clip.frames.mean((1, 2, 3))
-    torch.testing.assert_close(found, torch.tensor(nearest), atol=0.02, rtol=0)
-    assert abs(moments[-1] - 800) <= 500 / clip.fps
-
-
-def test_constant_moments_give_each_frame_once():
-    rate = Fraction(30000, 1001)
-    timed = [(Fraction(round(1000 * (5 + k / rate)), 1000), k) for k in range(300)]
-    assert list(video._at_constant_rate(timed, rate)) == list(range(300))
-
-
 def test_a_gif_reads_too(tmp_path):
     pictures = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 90, 180)]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
@@ -251,7 +176,8 @@ def test_what_is_no_video_is_refused(tmp_path, content):
 def test_a_cut_off_file_is_refused(tmp_path, faststart, kept, n_frames):
     pictures = torch.rand(10, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     pictures = (255 * pictures).byte().numpy()
-    path = encode(tmp_path / "clip.mp4", pictures, faststart=faststart)
+    flags = {"movflags": "faststart"} if faststart else {}
+    path = encode(tmp_path / "clip.mp4", pictures, container_options=flags)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ValueError, match="cut off"):
@@ -260,12 +186,7 @@ def test_a_cut_off_file_is_refused(tmp_path, faststart, kept, n_frames):
 
 def test_a_song_is_refused(tmp_path):
     with av.open(str(tmp_path / "song.mp4"), "w") as container:
-        audio = container.add_stream("aac", rate=44100, layout="mono")
-        samples = numpy.zeros((1, 44100), dtype=numpy.float32)
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = 44100, 0
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode())
+        add_sound(container, container.add_stream("aac", rate=44100, layout="mono"))
     with pytest.raises(ValueError, match="no video stream"):
         read_clip(tmp_path / "song.mp4")
 
@@ -308,7 +229,7 @@ def test_another_suffix_is_refused(tmp_path):
 
 
 def test_the_place_is_looked_at_before_the_work_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "_encoded", lambda clip: pytest.fail("work was done in vain"))
+    monkeypatch.setattr(writing, "_encoded", lambda clip: pytest.fail("work was done in vain"))
     (tmp_path / "taken.mp4").mkdir()
     (tmp_path / "file").touch()
     for name, error in (
@@ -339,7 +260,7 @@ def fail_at_third_frame(monkeypatch: pytest.MonkeyPatch, error: BaseException) -
                 raise error
             return original(*given, **named)
 
-    monkeypatch.setattr(video.av, "VideoFrame", Failing)
+    monkeypatch.setattr(writing.av, "VideoFrame", Failing)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("full")])
@@ -357,7 +278,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch, call):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(video.os, call, full)
+    monkeypatch.setattr(files.os, call, full)
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_clip(smooth_clip(), tmp_path / "clip.mp4")
     assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())

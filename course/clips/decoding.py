@@ -1,0 +1,120 @@
+"""From a video stream to whole frames: damage is counted and passed over, fields are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+
+from .findings import Findings
+
+_UNREADABLE = (av.error.FFmpegError, OSError, EOFError)
+
+
+def decoded(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    context: av.VideoCodecContext,
+    findings: Findings,
+) -> Iterator[av.VideoFrame]:
+    """Yield the stream's frames in the order of showing; note which are damaged.
+
+    A packet that cannot be decoded is left out; an empty one repeats the picture before it. Raises
+    what PyAV raises where the container itself cannot be read on and nothing was decoded.
+    """
+    index, last = 0, None
+    for packet in _packets(container, stream):
+        if packet is not None and packet.size == 0 and packet.dts is not None:
+            frames = [] if last is None else [last]
+        else:
+            frames = _frames(packet, context)
+        if frames is None:
+            findings.undecoded.append(index)
+            continue
+        for frame in frames:
+            if frame.is_corrupt or packet.is_corrupt:
+                findings.damaged.append(index)
+            yield frame
+            index, last = index + 1, frame
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet | None]:
+    """Yield the packets, and None where the file breaks off."""
+    packets = container.demux(stream)
+    n_packets = 0
+    while True:
+        try:
+            packet = next(packets, None)
+        except _UNREADABLE:
+            if n_packets:
+                yield None
+                return
+            raise
+        if packet is None:
+            return
+        n_packets += 1
+        yield packet
+
+
+def _frames(packet: av.Packet | None, context: av.VideoCodecContext) -> list[av.VideoFrame] | None:
+    """Return the frames that a packet completes, None where it cannot be decoded."""
+    if packet is None:
+        return None
+    try:
+        return context.decode(packet if packet.size else None)
+    except EOFError:  # the end, told twice
+        return []
+    except _UNREADABLE:
+        return None
+
+
+def deinterlaced(frames: Iterator[av.VideoFrame], findings: Findings) -> Iterator[av.VideoFrame]:
+    """Yield as many frames, those of two fields made whole by FFmpeg's bwdif filter."""
+    graph, shape = None, None
+    for index, frame in enumerate(frames):
+        found = frame.width, frame.height, frame.format.name
+        if graph is not None and found != shape:
+            yield from _flushed(graph)
+            graph = None
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None:
+            graph, shape = _graph(frame), found
+            findings.interlaced = True
+        frame.pts = index
+        graph.push(frame)
+        yield from _pulled(graph)
+    if graph is not None:
+        yield from _flushed(graph)
+
+
+def _graph(frame: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    nodes = [
+        source,
+        graph.add("bwdif", "mode=send_frame:deint=interlaced"),
+        graph.add("buffersink"),
+    ]
+    for node, following in zip(nodes, nodes[1:]):
+        node.link_to(following)
+    graph.configure()
+    return graph
+
+
+def _flushed(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    graph.push(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, EOFError):
+            return

@@ -1,0 +1,154 @@
+"""Opening a clip: a video file on this disk, and nothing that the file may point to.
+
+FFmpeg takes playlists, scripts and session descriptions for video too, follows what they name and
+asks the network for it. So what may be opened is listed here, and nothing else ever is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import av
+
+# Containers, raw streams and single pictures. None of these demuxers opens a second file.
+FORMATS = (
+    "mov,matroska,webm,avi,asf,flv,live_flv,mpegts,mpeg,mpegvideo,mxf,ogg,rm,nut,ivf,dv,gxf,wtv,"
+    "yuv4mpegpipe,h261,h263,h264,hevc,vvc,m4v,mjpeg,obu,av1,vc1,dirac,dnxhd,"
+    "gif,apng,avif,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+MAX_PIXELS = 2**27  # 16K video; a header that promises more would only fill the memory
+_ATTACHED_PICTURE, _CODECS_WITH_ALPHA = 1024, {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_ENCRYPTED = (b"encv", b"drmi")  # what mp4 calls pictures that need a key
+
+
+def check_is_video_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a regular file that is not empty, without opening it.
+
+    Raises FileNotFoundError, IsADirectoryError, or ValueError for a pipe, a device, an empty file
+    or an address in the network.
+    """
+    if "://" in os.fspath(path):
+        raise ValueError(f"{path} is an address; wanted a video file. Download it first.")
+    path = Path(path)
+    try:
+        status = path.stat()  # opening a pipe would wait for its other end
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{path} does not exist; wanted a video file. Check the name."
+        ) from error
+    except OSError as error:
+        raise type(error)(error.errno, f"{path} cannot be read: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder; wanted a video file, such as clip.mp4.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is a pipe or a device; wanted a video file. Save it first.")
+    if status.st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes); wanted a video file. Copy it again.")
+    return path
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file for reading; its errors name the path."""
+    try:
+        return open(path, "rb")
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno, f"{path} cannot be read: you have no right to. Change its rights"
+        ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[av.container.InputContainer]:
+    """Open a video file with PyAV; no other file and no network is touched.
+
+    Raises ValueError for a file of another kind, and for one that breaks while it is read.
+    """
+    with open_file(path) as file:
+        try:
+            container = av.open(file, container_options=_LIMITS, io_open=_refuse, **_TAGS)
+        except (av.error.FFmpegError, OSError, EOFError) as error:
+            raise ValueError(
+                f"{path} cannot be read as a video ({_reason(error)}): it is no video or it was "
+                "cut off. Wanted a video file such as mp4, mov, mkv, webm or gif. Copy it again, "
+                "or convert it to mp4."
+            ) from error
+        with container:
+            yield container
+
+
+_LIMITS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+# Tags that are no UTF-8 are an error for PyAV before version 19 unless it is told otherwise.
+_TAGS = {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise PermissionError(f"a clip may not open another file ({url})")
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    # What FFmpeg answers for a format outside the list.
+    return "no format that is read here" if text == "Invalid argument" else text
+
+
+def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """Return the stream that a player shows: neither a cover picture nor a preview.
+
+    Raises ValueError where there is none, or where its coding is unknown.
+    """
+    # The cover picture of a song is stored as a video stream of one frame.
+    streams = [s for s in container.streams.video if not _is_cover(s)]
+    if not streams:
+        raise ValueError(f"{path} holds no video stream; wanted a video, such as an mp4 file.")
+    stream = container.streams.best("video")
+    if stream is None or stream not in streams:
+        stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise ValueError(f"{path} is coded in a way that is not known here. Convert it to mp4.")
+    if context.width * context.height > MAX_PIXELS:
+        found = f"{context.width} x {context.height}"
+        raise ValueError(f"{path} has frames of {found} pixels; at most {MAX_PIXELS} are read.")
+    return stream
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    disposition = getattr(stream, "disposition", 0)
+    return bool(getattr(disposition, "value", disposition) & _ATTACHED_PICTURE)
+
+
+def decoder(stream: av.VideoStream) -> av.VideoCodecContext:
+    """Return the decoder of a stream, for VP8 and VP9 with transparency the one that sees it."""
+    context = stream.codec_context
+    name = _CODECS_WITH_ALPHA.get(context.name)
+    if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return context
+    other = av.CodecContext.create(name, "r")
+    other.extradata = context.extradata
+    other.width, other.height = context.width, context.height
+    return other
+
+
+def check_whole(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> None:
+    """Raise ValueError for an mp4 or mov file that ends before its pictures do.
+
+    The table of contents may be whole although the pictures it points to are missing.
+    """
+    entries = getattr(stream, "index_entries", ())  # PyAV 17 and later
+    if "mp4" in container.format.name and len(entries):
+        last = entries[len(entries) - 1]
+        if last.pos + last.size > path.stat().st_size:
+            raise ValueError(f"{path} was cut off: its last frames are missing. Copy it again.")
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return whether an mp4 file's table of contents speaks of pictures that need a key."""
+    with open(path, "rb") as file:
+        head = file.read(2**20)
+        file.seek(max(0, path.stat().st_size - 2**20))
+        return any(mark in part for part in (head, file.read()) for mark in _ENCRYPTED)

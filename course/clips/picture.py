@@ -1,0 +1,120 @@
+"""One decoded frame as a picture: upright, in the colours of a screen, over one background."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy
+import torch
+from av.video.reformatter import Interpolation
+
+from .findings import Findings
+from .high_range import HIGH_RANGE, WIDE_PRIMARIES, to_standard
+
+# 4:2:0 halves the colour planes; the default, nearest colour, costs small pictures 4 dB more.
+CHROMA: Interpolation | str = "LANCZOS"
+if hasattr(Interpolation, "ACCURATE_RND"):  # PyAV before 18 takes one name and no more
+    CHROMA = Interpolation.LANCZOS | Interpolation.ACCURATE_RND
+    CHROMA |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+BT709, UNSPECIFIED = 1, 2  # code points of H.273
+_HD_WIDTH, _HD_HEIGHT = 1280, 577  # from here on players take untagged colours for BT.709
+_TAGS = "color_trc", "color_primaries"  # PyAV 17 and later know them
+_WIDEST_PIXEL = 8  # times as wide as high: what lies beyond is no shape but a mistake
+
+
+def picture(
+    frame: av.VideoFrame, path: Path, findings: Findings, *, coarse: bool = False
+) -> torch.Tensor:
+    """Return a frame as (3, H, W), float32 in [0, 1], upright, as it is stored in size.
+
+    Transparent parts lie over white. High dynamic range and wide colours become those of an
+    ordinary screen. `coarse` is for a picture that will shrink much: its colour planes are then
+    enlarged twenty times as fast, by their nearest pixel. Raises ValueError for a picture that is
+    turned by other than quarters, or whose colours are coded in a way that is not known.
+    """
+    try:
+        colours = _colours(frame, findings, {} if coarse else {"interpolation": CHROMA})
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} has colours that are coded in a way that is not known here "
+            f"({frame.format.name}, matrix {int(frame.colorspace)}). Convert it to mp4 (H.264)."
+        ) from error
+    return _upright(colours, frame, path)
+
+
+def turned(frame: av.VideoFrame, path: Path) -> bool:
+    """Return whether the frame's rows are shown as columns."""
+    return _turn(frame, path)[0]
+
+
+def pixel_shape(stream: av.VideoStream, frame: av.VideoFrame, path: Path) -> Fraction:
+    """Return how wide a pixel of the upright picture is shown, as a multiple of its height.
+
+    Raises ValueError for a pixel more than eight times as long as wide.
+    """
+    shape = Fraction(stream.sample_aspect_ratio or 1)
+    if shape <= 0:
+        return Fraction(1)
+    if not Fraction(1, _WIDEST_PIXEL) <= shape <= _WIDEST_PIXEL:
+        raise ValueError(f"{path} has pixels of the shape {shape}; wanted 1/8 to 8. Convert it.")
+    return 1 / shape if turned(frame, path) else shape
+
+
+def _colours(frame: av.VideoFrame, findings: Findings, options: dict[str, object]) -> torch.Tensor:
+    is_hd = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
+    if frame.colorspace == UNSPECIFIED and is_hd and not frame.format.is_rgb:
+        options["src_colorspace"] = "ITU709"
+    transfer, primaries = (getattr(frame, name, UNSPECIFIED) for name in _TAGS)
+    if transfer in HIGH_RANGE or primaries in WIDE_PRIMARIES:
+        pixels = frame.to_ndarray(format="rgb48le", **options)
+        mapped = to_standard(_planes(pixels, 65535), transfer, primaries)
+        kind = HIGH_RANGE.get(transfer, "wide colours (BT.2020)")
+        findings.mapped = f"{kind} is mapped to the range and colours of an ordinary screen"
+        return mapped
+    if frame.format.has_palette or any(part.is_alpha for part in frame.format.components):
+        return over_white(frame.to_ndarray(format="rgba", **options), findings)
+    return _planes(frame.to_ndarray(format="rgb24", **options), 255)
+
+
+def over_white(pixels: numpy.ndarray, findings: Findings) -> torch.Tensor:
+    """Return the picture (3, H, W) of bytes (H, W, 4) over white; note if any shines through."""
+    colours, alpha = _planes(pixels, 255).split((3, 1))
+    if bool((alpha < 1).any()):
+        findings.transparent = True
+        return colours * alpha + (1 - alpha)
+    return colours
+
+
+def _planes(pixels: numpy.ndarray, largest: int) -> torch.Tensor:
+    whole = pixels if pixels.dtype == numpy.uint8 else pixels.astype(numpy.float32)
+    # First to floats and then the axes: the other order is ten times as slow.
+    return torch.from_numpy(whole).float().div_(largest).permute(2, 0, 1)
+
+
+def _upright(colours: torch.Tensor, frame: av.VideoFrame, path: Path) -> torch.Tensor:
+    """Turn and mirror a picture as its display matrix says: phones store what the sensor sees."""
+    swapped, right_to_left, bottom_to_top = _turn(frame, path)
+    colours = colours.mT if swapped else colours
+    mirrored = [axis for axis, flip in ((2, right_to_left), (1, bottom_to_top)) if flip]
+    return colours.flip(mirrored) if mirrored else colours
+
+
+def _turn(frame: av.VideoFrame, path: Path) -> tuple[bool, bool, bool]:
+    """Return whether rows become columns, and then whether x and y run backwards."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return False, False, False
+    # A stored point (x, y) is shown at (a x + c y, b x + d y), up to a shift.
+    a, b, _, c, d = (int(number) for number in numpy.frombuffer(bytes(data), "<i4")[:5])
+    if a and d and not (b or c):
+        return False, a < 0, d < 0
+    if b and c and not (a or d):
+        return True, c < 0, b < 0
+    if not (a or b or c or d):  # players pass over an empty matrix
+        return False, False, False
+    raise ValueError(
+        f"{path} is turned by an angle that is no quarter; wanted 0, 90, 180 or 270 degrees. "
+        "Convert it, so that its pictures are stored upright."
+    )

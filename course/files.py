@@ -1,0 +1,89 @@
+"""Files that are written whole or not at all, and that keep what a user has made of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def safe_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that takes its name only when its block ends well, and else vanishes.
+
+    A link is followed and stays; a file that was there keeps its rights, a new one gets those of
+    the umask. Raises what `check_output` raises before the block runs, and OSError when the disk
+    is full.
+    """
+    target = check_output(path)
+    temporary = target.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # some file systems report a full disk only here
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        os.replace(temporary, target)
+    except BaseException as error:
+        with suppress(OSError):  # where it could not be made it cannot be removed either
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(
+                error.errno,
+                f"{path} could not be written ({error.strerror}) and nothing of it was left "
+                "behind. Free some room, or choose a folder that you may write to",
+            ) from error
+        raise
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path leads to, links followed, if it can be written.
+
+    Raises FileNotFoundError or NotADirectoryError for its folder, IsADirectoryError, ValueError
+    for a pipe or device, PermissionError for a file that is write-protected, OSError for a name
+    that is too long or a circle of links.
+    """
+    path = Path(path)
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise OSError(
+                errno.ELOOP, f"{path} is a link that leads in a circle; choose another name"
+            )
+        status = target.stat() if target.exists() else None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+        raise OSError(
+            error.errno, f"{path} cannot be written ({error.strerror}); choose another name"
+        ) from error
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder; wanted the name of a file in it.")
+    if not target.parent.exists():
+        raise FileNotFoundError(
+            f"{path} cannot be written: create the folder {target.parent} first."
+        )
+    if not target.parent.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {target.parent} is a file, no folder.")
+    _check_name(target.name, target.parent, path)
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is a pipe or a device; wanted the name of a file.")
+    # The rights are looked at, not tried: an administrator may write whatever they say.
+    if status is not None and not status.st_mode & 0o222:
+        raise PermissionError(f"{path} is write-protected; choose another name or change its mode.")
+    return target
+
+
+def _check_name(name: str, folder: Path, path: Path) -> None:
+    longest = os.pathconf(folder, "PC_NAME_MAX")
+    found = len(os.fsencode(name))
+    if found > longest:
+        raise OSError(
+            errno.ENAMETOOLONG, f"{path} has a name of {found} letters; at most {longest} fit here"
+        )

@@ -1,0 +1,345 @@
+"""Clips as they come from phones, screens and recorders: each is read as a player shows it."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+
+import av
+import numpy
+import pytest
+import torch
+from clip_files import encode, numbered, numbers, psnr, quarters, smooth_clip
+from PIL import Image
+
+from course.clips import Clip, read_clip
+from course.clips.findings import ClipWarning
+from course.clips.video import clip_facts
+
+ONE = 65536  # in a display matrix
+
+
+def as_bytes(picture: torch.Tensor, n_frames: int = 4) -> numpy.ndarray:
+    return Clip(picture.expand(n_frames, -1, -1, -1), 8).to_uint8()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("x", [-1, 1])
+@pytest.mark.parametrize("y", [-1, 1])
+@pytest.mark.parametrize("scale", [1, 3])
+def test_all_eight_ways_to_hold_a_camera_are_undone(tmp_path, swapped, x, y, scale):
+    upright = quarters()
+    # The matrix says where a stored point is shown; what is stored is the way back.
+    stored = upright.flip([axis for axis, sign in ((2, x), (1, y)) if sign < 0])
+    stored = stored.mT if swapped else stored
+    a, d = (0, 0) if swapped else (x, y)
+    b, c = (y, x) if swapped else (0, 0)
+    matrix = [int(n * ONE * scale) for n in (a, b, 0, c, d, 0, 0, 0)] + [2**30]
+    path = encode(tmp_path / "a.mp4", as_bytes(stored), matrix=matrix)
+    back = read_clip(path)
+    assert back.size == (48, 64) and psnr(back.frames, upright.expand(4, -1, -1, -1)) > 25
+
+
+def test_a_slanted_camera_is_refused_and_an_empty_matrix_passed_over(tmp_path):
+    half = int(ONE * 0.7071)
+    slanted = [half, half, 0, -half, half, 0, 0, 0, 2**30]
+    with pytest.raises(ValueError, match="turned by an angle"):
+        read_clip(encode(tmp_path / "a.mp4", as_bytes(quarters()), matrix=slanted))
+    path = encode(tmp_path / "b.mp4", as_bytes(quarters()), matrix=[0] * 9)
+    assert psnr(read_clip(path).frames[0], quarters()) > 25
+
+
+@pytest.mark.parametrize(
+    "shape", [Fraction(2), Fraction(1, 2), Fraction(64, 45), Fraction(128, 117)]
+)
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_circle_of_pixels_that_are_no_squares_is_a_circle(tmp_path, shape, rotation):
+    y, x = torch.meshgrid(torch.arange(96.0) - 47.5, torch.arange(96.0) - 47.5, indexing="ij")
+    disc = ((x * float(shape)).hypot(y) < 20).float()
+    path = encode(
+        tmp_path / "a.mkv" if not rotation else tmp_path / "a.mp4",
+        as_bytes(disc.expand(3, -1, -1)), pixel_shape=shape, rotation=rotation,
+    )  # fmt: skip
+    for size in (None, 64):
+        seen = read_clip(path, size=size).frames[0].mean(0) > 0.5
+        height, width = seen.any(1).sum(), seen.any(0).sum()
+        assert abs(int(height) - int(width)) <= 2
+
+
+STAMPS = {
+    "a pause": [*range(0, 330, 33), 600_000],
+    "two recordings an hour apart": [*range(0, 400, 40), *range(3_600_000, 3_600_400, 40)],
+    "a still and then motion": [0, 1000, 2000, 3000, *range(3016, 3336, 16)],
+    "the first stands": [0, *range(10_000, 11_000, 33)],
+    "jitter": [0, 31, 70, 99, 140, 172, 200, 240, 268, 300],
+}
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+@pytest.mark.parametrize("kind", STAMPS)
+@pytest.mark.filterwarnings("ignore::course.clips.findings.ClipWarning")
+def test_every_picture_comes_once_whatever_its_time_stamp(tmp_path, suffix, kind):
+    stamps = STAMPS[kind]
+    path = encode(tmp_path / f"a.{suffix}", numbered(len(stamps)), stamps=stamps)
+    assert numbers(read_clip(path).frames) == list(range(len(stamps)))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STAMPS if kind != "jitter"])
+def test_uneven_stamps_are_told(tmp_path, kind):
+    path = encode(tmp_path / "a.mp4", numbered(len(STAMPS[kind])), stamps=STAMPS[kind])
+    with pytest.warns(ClipWarning, match="uneven"):
+        read_clip(path)
+    assert not clip_facts(path).even
+
+
+@pytest.mark.parametrize(("told", "step"), [(1000, 33), (90, 100), (25, 125)])
+def test_the_stamps_are_believed_and_not_the_header(tmp_path, told, step):
+    path = encode(tmp_path / "a.mkv", numbered(10), rate=told, stamps=[*range(0, 10 * step, step)])
+    clip = read_clip(path)
+    assert clip.n_frames == 10 and clip.fps == pytest.approx(1000 / step, rel=0.01)
+
+
+@pytest.mark.parametrize("suffix", ["avi", "ts", "m4v", "flv", "nut"])
+def test_numbered_frames_come_in_order_in_every_container(tmp_path, suffix):
+    codec = "mpeg4" if suffix == "m4v" else "libx264"
+    options = {} if suffix == "m4v" else {"crf": "8", "bf": "3"}
+    path = encode(
+        tmp_path / f"a.{suffix}", numbered(16), codec=codec, pix_fmt="yuv420p", options=options
+    )
+    clip = read_clip(path)
+    assert numbers(clip.frames) == list(range(16)) and clip.fps == pytest.approx(8, rel=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::course.clips.findings.ClipWarning")
+def test_two_streams_joined_end_to_end_are_read_to_the_end(tmp_path):
+    path = encode(tmp_path / "a.ts", numbered(10), pix_fmt="yuv420p")
+    path.write_bytes(2 * path.read_bytes())
+    assert numbers(read_clip(path).frames) == 2 * list(range(10))
+
+
+def test_stamps_below_zero_lose_nothing(tmp_path):
+    stamps = [*range(-200, 600, 100)]
+    path = encode(
+        tmp_path / "a.mkv", numbered(8), stamps=stamps,
+        container_options={"avoid_negative_ts": "disabled"},
+    )  # fmt: skip
+    assert numbers(read_clip(path).frames) == list(range(8))
+
+
+def test_a_gif_that_rests_keeps_all_its_pictures(tmp_path):
+    pictures = [Image.fromarray(picture) for picture in numbered(6)]
+    durations = [100, 100, 2000, 100, 100, 100]
+    pictures[0].save(
+        tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=durations
+    )
+    with pytest.warns(ClipWarning, match="uneven"):
+        clip = read_clip(tmp_path / "a.gif")
+    assert numbers(clip.frames) == list(range(6)) and clip.fps == pytest.approx(10)
+
+
+def test_the_stream_that_a_player_shows_is_read(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        streams = [container.add_stream("ffv1", rate=8) for _ in range(2)]
+        streams[1].disposition = 1  # the default one
+        for stream, side in zip(streams, (16, 64)):
+            stream.width = stream.height = side
+            stream.pix_fmt = "bgr0"
+        for index in range(4):
+            for stream, side in zip(streams, (16, 64)):
+                pixels = numpy.full((side, side, 3), side, numpy.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgr0")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert read_clip(tmp_path / "a.mkv").size == (64, 64)
+
+
+def half_clear(side: int = 32) -> numpy.ndarray:
+    """Return pictures (T, side, side, 4): clear green at the left, black at the right."""
+    pictures = numpy.zeros((4, side, side, 4), numpy.uint8)
+    pictures[:, :, : side // 2, 1] = 255
+    pictures[:, :, side // 2 :, 3] = 255
+    return pictures
+
+
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "png", "ffv1", "qtrle"])
+def test_what_is_clear_lies_over_white(tmp_path, codec):
+    formats = {"libvpx-vp9": ("webm", "yuva420p"), "png": ("mov", "rgba")}
+    formats |= {"ffv1": ("mkv", "yuva444p"), "qtrle": ("mov", "argb")}
+    suffix, pix_fmt = formats[codec]
+    options = {"crf": "4"} if codec == "libvpx-vp9" else {}
+    path = encode(
+        tmp_path / f"a.{suffix}", half_clear(), codec=codec, pix_fmt=pix_fmt, pixels="rgba",
+        options=options, tags=(2, 2, 2),
+    )  # fmt: skip
+    with pytest.warns(ClipWarning, match="over white"):
+        frames = read_clip(path).frames
+    assert float(frames[..., 2:12].min()) > 0.9 and float(frames[..., 20:].max()) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif", "png", "avif"])
+def test_pictures_that_move_are_clips(tmp_path, kind):
+    pictures = [Image.fromarray(picture) for picture in half_clear()]
+    for index, picture in enumerate(pictures):
+        picture.putpixel((30, index), (255, 255, 255, 255))  # or they would be one picture
+    pictures[0].save(
+        tmp_path / f"a.{kind}",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=100,
+        lossless=True,
+    )
+    with pytest.warns(ClipWarning, match="over white"):
+        clip = read_clip(tmp_path / f"a.{kind}")
+    assert clip.n_frames == 4 and clip.fps == pytest.approx(10, rel=0.01)
+    assert float(clip.frames[..., 10:, 4:12].min()) > 0.9
+
+
+def test_a_cut_off_animation_is_refused(tmp_path):
+    pictures = [Image.fromarray(picture) for picture in numbered(6)]
+    path = tmp_path / "a.webp"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="cut off"):
+        read_clip(path)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_fields_are_joined_without_combs(tmp_path, codec):
+    moving = numpy.zeros((8, 64, 64, 3), numpy.uint8)
+    for index in range(8):  # the second field is half a frame later
+        for field in (0, 1):
+            left = 6 * index + 3 * field
+            moving[index, field::2, left : left + 12] = 255
+    options = {"crf": "4", "x264-params": "tff=1"} if codec == "libx264" else {}
+    options |= {"flags": "+ildct+ilme", "b": "4M"} if codec == "mpeg4" else {}
+    path = tmp_path / "a.mkv"
+    encode(path, moving, rate=25, codec=codec, pix_fmt="yuv420p", options=options, tags=(2, 2, 2))
+    with pytest.warns(ClipWarning, match="interlaced"):
+        clip = read_clip(path)
+    combs = (clip.frames[2:-2, :, 1:] - clip.frames[2:-2, :, :-1]).abs().mean(1)
+    assert clip.n_frames == 8 and float(combs[:, 8:-8].mean()) < 0.02
+
+
+def pq(nits: float) -> float:
+    power = (nits / 10000) ** (2610 / 16384)
+    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** (2523 / 32)
+
+
+def grey(level: float) -> numpy.ndarray:
+    return numpy.full((4, 32, 32, 3), round(65535 * level), numpy.uint16)
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(16, pq(203)), (18, 0.75)])
+def test_high_range_paper_white_is_white_and_light_keeps_its_order(tmp_path, transfer, white):
+    found = []
+    for name, level in (("grey", 0.6 * white), ("white", white), ("lamp", 1.15 * white)):
+        path = encode(
+            tmp_path / f"{name}.mkv", grey(level), codec="libx265", pix_fmt="yuv420p10le",
+            pixels="rgb48le", tags=(9, transfer, 9), options={"x265-params": "log-level=none"},
+        )  # fmt: skip
+        with pytest.warns(ClipWarning, match="high dynamic range"):
+            found.append(float(read_clip(path).frames.mean()))
+    assert found[0] < 0.6 and 0.9 < found[1] < found[2] <= 1
+
+
+@pytest.mark.parametrize(("size", "matrix"), [((720, 1280), 1), ((1080, 1920), 1), ((480, 640), 6)])
+def test_untagged_colours_are_those_that_players_take_them_for(tmp_path, size, matrix):
+    colour = torch.tensor([0.8, 0.2, 0.3]).view(3, 1, 1)
+    pixels = as_bytes(colour.expand(3, *size), 2)
+    frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pixels]
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = *size, "yuv444p"
+        for frame in frames:
+            coded = frame.reformat(
+                format="yuv444p", dst_colorspace={1: "ITU709", 6: "ITU601"}[matrix]
+            )
+            coded.colorspace = 2
+            container.mux(stream.encode(coded))
+        container.mux(stream.encode())
+    found = read_clip(tmp_path / "a.mkv", size=16).frames[0].mean((1, 2))
+    torch.testing.assert_close(found, colour.flatten(), atol=0.012, rtol=0)
+
+
+def test_a_change_of_size_on_the_way_is_read_at_a_size(tmp_path):
+    first = encode(tmp_path / "a.ts", numbered(6, 48), pix_fmt="yuv420p").read_bytes()
+    second = encode(tmp_path / "b.ts", numbered(6, 96)[:, :64], pix_fmt="yuv420p").read_bytes()
+    (tmp_path / "c.ts").write_bytes(first + second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClipWarning)
+        assert read_clip(tmp_path / "c.ts", size=48).n_frames == 12
+        with pytest.raises(ValueError, match="changes its picture size"):
+            read_clip(tmp_path / "c.ts")
+
+
+def noise(n_frames: int = 60) -> numpy.ndarray:
+    generator = numpy.random.default_rng(0)
+    pictures = generator.integers(0, 60, (n_frames, 64, 64, 3), numpy.uint8)
+    for index in range(n_frames):
+        pictures[index, 10:20, index % 50 : index % 50 + 8] = 255
+    return pictures
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_damage_is_told_by_the_number_of_the_frame(tmp_path, suffix):
+    path = encode(tmp_path / f"a.{suffix}", noise(), pix_fmt="yuv420p", rate=25)
+    content = bytearray(path.read_bytes())
+    for share in (0.3, 0.45, 0.6):
+        at = int(share * len(content))
+        content[at : at + 200] = numpy.random.default_rng(1).bytes(200)
+    path.write_bytes(content)
+    with pytest.warns(ClipWarning, match=r"frames? \d+.* damaged"):
+        clip = read_clip(path)
+    assert 10 < clip.n_frames <= 60
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "avi"])
+def test_a_file_that_ends_early_says_so(tmp_path, suffix):
+    codec = {"webm": "libvpx-vp9", "avi": "mpeg4"}.get(suffix, "libx264")
+    path = encode(
+        tmp_path / f"a.{suffix}",
+        noise(),
+        pix_fmt="yuv420p",
+        codec=codec,
+        options={"b": "2M"},
+        rate=25,
+    )
+    path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
+    with pytest.warns(ClipWarning, match="cut off"):
+        assert read_clip(path).n_frames < 60
+
+
+def test_a_whole_file_warns_of_nothing(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for suffix in ("mp4", "mkv", "ts", "avi", "mov"):
+            read_clip(encode(tmp_path / f"a.{suffix}", numbered(12), sound=suffix != "avi"))
+
+
+def test_an_encrypted_clip_is_called_so(tmp_path):
+    key = {
+        "encryption_scheme": "cenc-aes-ctr",
+        "encryption_key": "7" * 32,
+        "encryption_kid": "a" * 32,
+    }
+    path = encode(tmp_path / "a.mp4", numbered(8), container_options=key)
+    with pytest.raises(ValueError, match="encrypted"):
+        read_clip(path)
+
+
+def test_a_colour_coding_that_is_unknown_is_called_so(tmp_path):
+    path = encode(tmp_path / "a.mkv", numbered(4), tags=(8, 2, 2))
+    with pytest.raises(ValueError, match="colours that are coded"):
+        read_clip(path)
+
+
+def test_a_tag_that_is_no_text_does_no_harm(tmp_path):
+    smooth = smooth_clip(caption="CAPTION")
+    from course.clips import write_clip
+
+    write_clip(smooth, tmp_path / "a.mp4")
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content.replace(b"CAPTION", b"\xff\xfe\xfd\xfc\xfb\xfa\xf9"))
+    assert read_clip(tmp_path / "a.mp4").n_frames == 8
