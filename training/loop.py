@@ -1,4 +1,8 @@
-"""One resumable training loop: AdamW, warm-up and cosine, moving average, checkpoints."""
+"""One resumable training loop: AdamW, warm-up and cosine, moving average, checkpoints.
+
+Where the processor multiplies bfloat16 by itself, the forward pass runs in it; the loss, the
+weights and their average stay in float32.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,14 @@ def cosine(step: int, n_steps: int, warm_up: int) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether ``device`` computes in bfloat16 by itself; where it is emulated it is slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device.type == "cpu" and any(found.get(n, False) for n in ("avx512_bf16", "amx_bf16"))
+
+
 def train(
     model: nn.Module,
     loss_of: Callable[[nn.Module, torch.Generator], Tensor],
@@ -33,13 +45,19 @@ def train(
     warm_up: int = 100,
     ema_decay: float = 0.9985,
     save_every: int = 200,
+    n_parts: int = 1,
 ) -> nn.Module:
     """Train ``model`` on ``loss_of(model, generator)`` and return it with averaged weights.
 
-    A checkpoint in ``folder`` is written every ``save_every`` steps and picked up again, so an
-    interrupted run continues where it was; each step draws from a generator of its own number.
+    A checkpoint in ``folder`` is written every ``save_every`` steps and at the end. It is picked up
+    again, so an interrupted run continues where it was; each step draws from a generator of its own
+    number. Another ``n_steps`` may be given then: the learning rate goes on along the new cosine.
+    A step adds up the gradients of ``n_parts`` losses: small parts of a batch stay in the cache.
     """
     accelerator = Accelerator()
+    forward = torch.autocast(
+        accelerator.device.type, torch.bfloat16, enabled=has_bfloat16(accelerator.device)
+    )
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=1e-2, betas=(0.9, 0.99)
     )
@@ -53,21 +71,38 @@ def train(
     recent = 0.0
     for step in bar:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        loss = loss_of(model, generator)
-        accelerator.backward(loss)
+        value = 0.0
+        for _ in range(n_parts):
+            with forward:
+                loss = loss_of(model, generator) / n_parts
+            accelerator.backward(loss)
+            value += loss.item()
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        value = loss.item()
         recent = 0.98 * recent + 0.02 * value if step > first else value
         if step % 20 == 0:
             bar.set_postfix(loss=f"{recent:.5f}")
-        if (step + 1) % save_every == 0:
+        if (step + 1) % save_every == 0 or step + 1 == n_steps:
             _save(checkpoint, step + 1, model, optimizer, schedule, average)
     average.copy_to(model.parameters())
     return accelerator.unwrap_model(model)
+
+
+def load_average(checkpoint: Path, model: nn.Module) -> int:
+    """Copy the averaged weights of a checkpoint into ``model``; return how many steps they saw.
+
+    Raises FileNotFoundError where there is no checkpoint yet.
+    """
+    if not checkpoint.exists():
+        raise FileNotFoundError(f"{checkpoint} is not there; the first is written after 200 steps")
+    state = torch.load(checkpoint, weights_only=True)
+    average = EMAModel(model.parameters())
+    average.load_state_dict(state["average"])
+    average.copy_to(model.parameters())
+    return state["step"]
 
 
 def _save(
