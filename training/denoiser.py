@@ -17,6 +17,12 @@ from .text import CONTEXT, build_text_encoder, build_tokenizer
 
 CAPTION_DROPOUT = 0.1
 """Share of the captions that are left empty, which makes classifier-free guidance possible."""
+SHARP, PLACE = -0.8, 0.4
+"""Centres of the timesteps: where edges are drawn, and where the object finds its place.
+
+Held against the nearest render, a third of what sampling loses is lost below timestep 160 and more
+than half below 360, although an object's place and shape are decided far above.
+"""
 PART = 16
 """Pictures that pass at once: a sixth faster here than a batch of 64 in one piece."""
 
@@ -67,12 +73,12 @@ def build_unet() -> UNet2DConditionModel:
     return unet
 
 
-def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
-    """Draw timesteps in [0, 1000): most from the noise levels at which a shape is decided."""
-    middle = torch.sigmoid(0.4 + torch.randn(n, generator=generator))
+def draw_timesteps(n: int, generator: torch.Generator, centre: float = SHARP) -> Tensor:
+    """Draw timesteps in [0, 1000): two in five anywhere, the others around sigmoid(``centre``)."""
+    around = torch.sigmoid(centre + torch.randn(n, generator=generator))
     uniform = torch.rand(n, generator=generator)
     pick = torch.rand(n, generator=generator) < 0.4
-    return (torch.where(pick, uniform, middle) * 1000).long().clamp(0, 999)
+    return (torch.where(pick, uniform, around) * 1000).long().clamp(0, 999)
 
 
 @dataclass(frozen=True)
@@ -90,13 +96,14 @@ class Batch:
 
 
 def draw_batch(
-    latents: Tensor, scheduler: DDIMScheduler, size: int, dropout: float, generator: torch.Generator
-) -> Batch:
+    latents: Tensor, scheduler: DDIMScheduler, size: int, dropout: float,
+    generator: torch.Generator, centre: float = SHARP,
+) -> Batch:  # fmt: skip
     """Draw everything random about one step, in one order: frames, noise, timesteps, captions."""
     frames = torch.randint(len(latents), (size,), generator=generator)
     clean = latents[frames]
     noise = torch.randn(clean.shape, generator=generator)
-    timesteps = draw_timesteps(size, generator)
+    timesteps = draw_timesteps(size, generator, centre)
     dropped = torch.rand(size, generator=generator) < dropout
     return Batch(
         noisy=scheduler.add_noise(clean, noise, timesteps),
