@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -55,9 +57,6 @@ def train(
     A step adds up the gradients of ``n_parts`` losses: small parts of a batch stay in the cache.
     """
     accelerator = Accelerator()
-    forward = torch.autocast(
-        accelerator.device.type, torch.bfloat16, enabled=has_bfloat16(accelerator.device)
-    )
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=1e-2, betas=(0.9, 0.99)
     )
@@ -65,30 +64,37 @@ def train(
     model, optimizer = accelerator.prepare(model, optimizer)
     average = EMAModel(model.parameters(), decay=ema_decay)
     average.to(accelerator.device)
-    checkpoint = folder / "checkpoint.pt"
-    first = _resume(checkpoint, model, optimizer, schedule, average)
+    state, checkpoint = _State(model, optimizer, schedule, average), folder / "checkpoint.pt"
+    first = state.resume(checkpoint)
     bar = tqdm(range(first, n_steps), initial=first, total=n_steps, mininterval=10)
-    recent = 0.0
+    recent = None
     for step in bar:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        value = 0.0
-        for _ in range(n_parts):
-            with forward:
-                loss = loss_of(model, generator) / n_parts
-            accelerator.backward(loss)
-            value += loss.item()
+        value = _backward(accelerator, partial(loss_of, model, generator), n_parts)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        recent = 0.98 * recent + 0.02 * value if step > first else value
+        recent = value if recent is None else 0.98 * recent + 0.02 * value
         if step % 20 == 0:
             bar.set_postfix(loss=f"{recent:.5f}")
         if (step + 1) % save_every == 0 or step + 1 == n_steps:
-            _save(checkpoint, step + 1, model, optimizer, schedule, average)
+            state.save(checkpoint, step + 1)
     average.copy_to(model.parameters())
     return accelerator.unwrap_model(model)
+
+
+def _backward(accelerator: Accelerator, loss_of: Callable[[], Tensor], n_parts: int) -> float:
+    """Add up the gradients of the mean of ``n_parts`` losses; return that mean."""
+    total = 0.0
+    for _ in range(n_parts):
+        device = accelerator.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+            loss = loss_of() / n_parts
+        accelerator.backward(loss)
+        total += loss.item()
+    return total
 
 
 def load_average(checkpoint: Path, model: nn.Module) -> int:
@@ -105,38 +111,25 @@ def load_average(checkpoint: Path, model: nn.Module) -> int:
     return state["step"]
 
 
-def _save(
-    file: Path,
-    step: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    average: EMAModel,
-) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "average": average.state_dict(),
-    }
-    torch.save(state, file.with_suffix(".new"))
-    os.replace(file.with_suffix(".new"), file)  # a crash leaves the old checkpoint whole
+@dataclass(frozen=True)
+class _State:
+    """What a checkpoint holds beside the number of steps."""
 
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    average: EMAModel
 
-def _resume(
-    file: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    average: EMAModel,
-) -> int:
-    if not file.exists():
-        return 0
-    state = torch.load(file, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
-    average.load_state_dict(state["average"])
-    return state["step"]
+    def save(self, file: Path, step: int) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        parts = {name: part.state_dict() for name, part in vars(self).items()}
+        torch.save({"step": step, **parts}, file.with_suffix(".new"))
+        os.replace(file.with_suffix(".new"), file)  # a crash leaves the old checkpoint whole
+
+    def resume(self, file: Path) -> int:
+        if not file.exists():
+            return 0
+        saved = torch.load(file, weights_only=True)
+        for name, part in vars(self).items():
+            part.load_state_dict(saved[name])
+        return saved["step"]
