@@ -12,13 +12,14 @@ from torch import nn
 from course import models
 from course.depth import load_depth
 from training import __main__ as command
-from training import autoencoder
+from training import autoencoder, denoiser
+from training import export as exporting
 from training.data import frames_and_captions
 from training.denoiser import draw_timesteps
-from training.loop import cosine, train
+from training.loop import cosine, has_bfloat16, load_average, train
 
 
-def small_run(folder, n_steps, *, save_every=2) -> torch.Tensor:
+def small_run(folder, n_steps, *, save_every=2, n_parts=1) -> torch.Tensor:
     """Fit four numbers, with noise that belongs to the step; return them."""
     torch.manual_seed(0)
 
@@ -28,6 +29,7 @@ def small_run(folder, n_steps, *, save_every=2) -> torch.Tensor:
     model = train(
         nn.Linear(4, 1), loss_of, folder,
         n_steps=n_steps, learning_rate=1e-2, warm_up=1, save_every=save_every,
+        n_parts=n_parts,
     )  # fmt: skip
     return model.weight.detach().clone()
 
@@ -44,6 +46,52 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(tmp_path, monkeypatch):
     assert torch.equal(small_run(tmp_path / "parts", 5), whole)
 
 
+def test_a_finished_run_goes_on_where_more_steps_are_wanted(tmp_path):
+    first = small_run(tmp_path, 3)
+    assert torch.equal(small_run(tmp_path, 3), first)
+    assert not torch.equal(small_run(tmp_path, 5), first)
+
+
+def run_in_parts(folder, n_parts) -> torch.Tensor:
+    """Fit two steps on four inputs, ``n_parts`` at a time; return the weights."""
+    torch.manual_seed(0)
+    parts = iter(torch.eye(4).split(4 // n_parts) * 2)
+    model = train(
+        nn.Linear(4, 1), lambda m, _: (m(next(parts)) - 1).square().mean(), folder,
+        n_steps=2, learning_rate=1e-2, n_parts=n_parts,
+    )  # fmt: skip
+    return model.weight.detach()
+
+
+def test_a_step_in_parts_has_the_mean_of_their_gradients(tmp_path):
+    whole, parts = (run_in_parts(tmp_path / str(n), n) for n in (1, 4))
+    torch.testing.assert_close(whole, parts)
+
+
+def test_the_average_of_a_checkpoint_can_be_had_at_any_time(tmp_path):
+    average = small_run(tmp_path, 3)
+    model = nn.Linear(4, 1)
+    assert load_average(tmp_path / "checkpoint.pt", model) == 3
+    assert torch.equal(model.weight, average)
+    with pytest.raises(FileNotFoundError, match="first is written"):
+        load_average(tmp_path / "none.pt", model)
+
+
+@pytest.mark.parametrize("found, expected", [({}, False), ({"avx512_bf16": True}, True)])
+def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, found, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert has_bfloat16(torch.device("cpu")) == expected
+    assert not has_bfloat16(torch.device("meta"))
+
+
+def test_training_may_start_from_a_model():
+    pipe = models.load("embedded", device="cpu")
+    weights = {name: part.clone() for name, part in pipe.unet.state_dict().items()}
+    started = denoiser.build(pipe).unet
+    assert all(torch.equal(weights[name], part) for name, part in started.state_dict().items())
+    assert all(part.requires_grad for part in started.parameters())
+
+
 def test_the_learning_rate_warms_up_and_falls_to_a_hundredth():
     rates = [cosine(step, 100, 10) for step in range(101)]
     assert rates[0] == 0.1 and max(rates) == rates[10] == 1
@@ -56,10 +104,13 @@ def test_the_data_are_those_of_their_seed():
     assert not torch.equal(first, frames_and_captions(3, seed=6)[0]) and len(set(captions)) > 1
 
 
-def test_timesteps_stay_within_the_schedule_and_favour_the_middle():
-    drawn = draw_timesteps(4000, torch.Generator().manual_seed(0))
-    assert drawn.min() >= 0 and drawn.max() <= 999
-    assert ((drawn > 300) & (drawn < 900)).float().mean() > 0.6
+def test_timesteps_stay_within_the_schedule_and_favour_their_centre():
+    sharp, place = (
+        draw_timesteps(4000, torch.Generator().manual_seed(0), centre)
+        for centre in (denoiser.SHARP, denoiser.PLACE)
+    )
+    assert min(sharp.min(), place.min()) >= 0 and max(sharp.max(), place.max()) <= 999
+    assert (sharp < 400).float().mean() > 0.5 and (place > 500).float().mean() > 0.5
 
 
 def test_residual_branches_start_at_zero():
@@ -81,3 +132,8 @@ def test_the_command_makes_a_model_that_loads_and_denoises(tmp_path, monkeypatch
         noise = models.noise_predictor(pipe, text)(torch.zeros(1, 4, 16, 16), 500)
     assert noise.isfinite().all()
     assert load_depth(tmp_path / "depth", device="cpu").config.conditioning_channels == 3
+    arguments = ["--folder", str(tmp_path), "--output", str(tmp_path / "again")]
+    monkeypatch.setattr(sys, "argv", ["training.export", *arguments])
+    exporting.main()
+    again = models.load(tmp_path / "again", device="cpu").unet.state_dict()
+    assert all(torch.equal(again[name], part) for name, part in pipe.unet.state_dict().items())

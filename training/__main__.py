@@ -2,7 +2,7 @@
 
 Renders the data, trains the autoencoder, encodes the frames, trains UNet and text encoder, and
 writes a Stable Diffusion folder in float16; then the depth control beside it. Interrupt it at any
-time; the same command resumes.
+time; the same command resumes, and ``python -m training.export`` writes what there is by then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from course import models
 
-from . import autoencoder, data, denoiser, depth, text
+from . import autoencoder, data, denoiser, depth
+from .export import export
 
 
 def main() -> None:
@@ -23,63 +24,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="checkpoints and data")
     parser.add_argument("--output", type=Path, default=Path("runs/model"), help="finished model")
-    parser.add_argument("--images", type=int, default=24_000)
+    parser.add_argument("--start", type=Path, help="go on from this model; keep its autoencoder")
+    parser.add_argument("--images", type=int, default=120_000)
     parser.add_argument("--autoencoder-steps", type=int, default=1_900)
     parser.add_argument("--autoencoder-batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2_950)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=5_400)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--depth-output", type=Path, default=Path("runs/model_depth"))
     parser.add_argument("--depth-images", type=int, default=6_000)
     parser.add_argument("--depth-steps", type=int, default=700)
     parser.add_argument("--depth-batch", type=int, default=16)
     options = parser.parse_args()
 
-    frames, captions = data.cached(options.folder / "data", options.images)
-    vae = finished_autoencoder(frames, options)
-    latents_file = options.folder / "latents.pt"
-    if not latents_file.exists():
-        torch.save(autoencoder.encode(vae, frames), latents_file)
-    latents = torch.load(latents_file, weights_only=True)
-    model, scheduler = denoiser.fit(
+    start = models.load(options.start, device="cpu") if options.start else None
+    vae = finished_autoencoder(start, options)
+    latents, captions = finished_latents(vae, options)
+    model = denoiser.fit(
         latents, captions, options.folder / "denoiser",
-        n_steps=options.steps, batch_size=options.batch,
+        n_steps=options.steps, batch_size=options.batch, start=start,
     )  # fmt: skip
-    export(options.output, vae, model, scheduler)
+    export(options.output, vae, model)
     control(latents, captions, options)
 
 
-def finished_autoencoder(frames: torch.Tensor, options: argparse.Namespace) -> AutoencoderKL:
-    """Return the trained autoencoder, training it first where that was not done."""
+def finished_autoencoder(
+    start: StableDiffusionPipeline | None, options: argparse.Namespace
+) -> AutoencoderKL:
+    """Return the autoencoder: of an earlier run, of ``start``, or trained here, in this order."""
     folder = options.folder / "vae"
     if (folder / "config.json").exists():
         return AutoencoderKL.from_pretrained(folder).requires_grad_(False).eval()
-    vae = autoencoder.fit(
-        frames, folder, n_steps=options.autoencoder_steps, batch_size=options.autoencoder_batch
-    )
+    if start is not None:
+        vae = start.vae
+    else:
+        frames, _ = data.cached(options.folder / "data", options.images)
+        vae = autoencoder.fit(
+            frames, folder, n_steps=options.autoencoder_steps, batch_size=options.autoencoder_batch
+        )
     vae.save_pretrained(folder)
     return vae
 
 
-def export(
-    folder: Path,
-    vae: AutoencoderKL,
-    model: denoiser.Denoiser,
-    scheduler: denoiser.DDIMScheduler,
-) -> None:
-    """Write the pipeline as float16 safetensors in Stable Diffusion's layout."""
-    pipe = StableDiffusionPipeline(
-        vae=vae,
-        unet=model.unet,
-        text_encoder=model.text_encoder,
-        tokenizer=text.build_tokenizer(),
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.to(dtype=torch.float16).save_pretrained(folder)
-    text.check_tokenizer(folder / "tokenizer")
-    print(f"wrote {folder}")
+def finished_latents(
+    vae: AutoencoderKL, options: argparse.Namespace
+) -> tuple[torch.Tensor, list[str]]:
+    """Return the latents of all frames and their captions, encoded once and kept."""
+    file = options.folder / f"latents_{options.images}.pt"
+    if not file.exists():
+        frames, captions = data.cached(options.folder / "data", options.images)
+        torch.save((autoencoder.encode(vae, frames), captions), file)
+    return torch.load(file, weights_only=True)
 
 
 def control(latents: torch.Tensor, captions: list[str], options: argparse.Namespace) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -16,6 +17,14 @@ from .text import CONTEXT, build_text_encoder, build_tokenizer
 
 CAPTION_DROPOUT = 0.1
 """Share of the captions that are left empty, which makes classifier-free guidance possible."""
+SHARP, PLACE = -0.8, 0.4
+"""Centres of the timesteps: where edges are drawn, and where the object finds its place.
+
+Held against the nearest render, a third of what sampling loses is lost below timestep 160 and more
+than half below 360, although an object's place and shape are decided far above.
+"""
+PART = 16
+"""Pictures that pass at once: a sixth faster here than a batch of 64 in one piece."""
 
 
 class Denoiser(nn.Module):
@@ -64,12 +73,12 @@ def build_unet() -> UNet2DConditionModel:
     return unet
 
 
-def draw_timesteps(n: int, generator: torch.Generator) -> Tensor:
-    """Draw timesteps in [0, 1000): most from the noise levels at which a shape is decided."""
-    middle = torch.sigmoid(0.4 + torch.randn(n, generator=generator))
+def draw_timesteps(n: int, generator: torch.Generator, centre: float = SHARP) -> Tensor:
+    """Draw timesteps in [0, 1000): two in five anywhere, the others around sigmoid(``centre``)."""
+    around = torch.sigmoid(centre + torch.randn(n, generator=generator))
     uniform = torch.rand(n, generator=generator)
     pick = torch.rand(n, generator=generator) < 0.4
-    return (torch.where(pick, uniform, middle) * 1000).long().clamp(0, 999)
+    return (torch.where(pick, uniform, around) * 1000).long().clamp(0, 999)
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,14 @@ class Batch:
 
 
 def draw_batch(
-    latents: Tensor, scheduler: DDIMScheduler, size: int, dropout: float, generator: torch.Generator
-) -> Batch:
+    latents: Tensor, scheduler: DDIMScheduler, size: int, dropout: float,
+    generator: torch.Generator, centre: float = SHARP,
+) -> Batch:  # fmt: skip
     """Draw everything random about one step, in one order: frames, noise, timesteps, captions."""
     frames = torch.randint(len(latents), (size,), generator=generator)
     clean = latents[frames]
     noise = torch.randn(clean.shape, generator=generator)
-    timesteps = draw_timesteps(size, generator)
+    timesteps = draw_timesteps(size, generator, centre)
     dropped = torch.rand(size, generator=generator) < dropout
     return Batch(
         noisy=scheduler.add_noise(clean, noise, timesteps),
@@ -104,21 +114,36 @@ def draw_batch(
     )
 
 
-def fit(
-    latents: Tensor, captions: list[str], folder: Path, *, n_steps: int, batch_size: int
-) -> tuple[Denoiser, DDIMScheduler]:
-    """Train on latents (N, 4, 16, 16) with their captions; return the model and its schedule."""
+def build(start: StableDiffusionPipeline | None = None) -> Denoiser:
+    """Return a denoiser with random weights (seed 1), or with those of ``start``, to train."""
     torch.manual_seed(1)
-    tokenizer, scheduler = build_tokenizer(), build_scheduler()
-    model = Denoiser(build_unet(), build_text_encoder(len(tokenizer)))
+    if start is None:
+        model = Denoiser(build_unet(), build_text_encoder(len(build_tokenizer())))
+    else:
+        model = Denoiser(start.unet, start.text_encoder)
+    # Faster than the fused attention for a training step on a processor.
+    model.unet.set_attn_processor(AttnProcessor())
+    return model.requires_grad_(True).train()
+
+
+def fit(
+    latents: Tensor, captions: list[str], folder: Path, *, n_steps: int, batch_size: int,
+    start: StableDiffusionPipeline | None = None,
+) -> Denoiser:  # fmt: skip
+    """Train on latents (N, 4, 16, 16) with their captions, anew or from what ``start`` knows."""
+    tokenizer, scheduler, model = build_tokenizer(), build_scheduler(), build(start)
     tokens = tokenizer(
         [*captions, ""], padding="max_length", max_length=CONTEXT, return_tensors="pt"
     ).input_ids
 
     def loss_of(model: nn.Module, generator: torch.Generator) -> Tensor:
-        batch = draw_batch(latents, scheduler, batch_size, CAPTION_DROPOUT, generator)
+        batch = draw_batch(latents, scheduler, batch_size // n_parts, CAPTION_DROPOUT, generator)
         predicted = model(batch.noisy, batch.timesteps, tokens[batch.captions])
         return (predicted - batch.velocity).square().mean()
 
-    model = train(model, loss_of, folder, n_steps=n_steps, learning_rate=8e-4, seed=1)
-    return model.requires_grad_(False).eval(), scheduler
+    n_parts = max(1, batch_size // PART)
+    model = train(
+        model, loss_of, folder,
+        n_steps=n_steps, learning_rate=8e-4, seed=1, warm_up=200, ema_decay=0.9995, n_parts=n_parts,
+    )  # fmt: skip
+    return model.requires_grad_(False).eval()

@@ -17,7 +17,7 @@ from course.clips.scenes import Scene, render
 from course.depth import depth_picture
 
 from .data import TRAINING_SEED
-from .denoiser import draw_batch
+from .denoiser import PLACE, draw_batch
 from .loop import train
 
 CAPTION_DROPOUT = 0.3
@@ -64,7 +64,7 @@ def fit(
         text = torch.cat([pipe.text_encoder(part)[0] for part in ids.split(256)])
 
     def loss_of(model: nn.Module, generator: torch.Generator) -> Tensor:
-        batch = draw_batch(latents, scheduler, batch_size, CAPTION_DROPOUT, generator)
+        batch = draw_batch(latents, scheduler, batch_size, CAPTION_DROPOUT, generator, PLACE)
         given = batch.noisy, batch.timesteps, text[batch.captions]
         picture = depth_picture(maps[batch.frames].float())
         down, middle = model(*given, picture, return_dict=False)
