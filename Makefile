@@ -37,7 +37,8 @@ edit: $(STAMP) ## edit the clip that ships (CLIP, SOURCE, TARGET and OUTPUT can 
 	$(RUN) -m course edit "$(CLIP)" --source "$(SOURCE)" --target "$(TARGET)" --output "$(OUTPUT)"
 
 lab: $(STAMP) ## open JupyterLab on the first lesson
-	$(RUN) -m jupyterlab notebooks/00_start_here.ipynb
+	$(RUN) -m jupyterlab --ServerApp.root_dir=. \
+	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 # A process on each core with one thread: threads of several processes would wait for each other.
 test: export OMP_NUM_THREADS = 1

@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="make the notebooks from lessons/")
     build.add_argument("--check", action="store_true", help="only say what is out of date")
+    build.add_argument("--overwrite", action="store_true", help="also notebooks that were saved")
     build.add_argument(
         "--measure",
         nargs="*",
@@ -46,7 +47,7 @@ def _build(options: argparse.Namespace) -> int:
             seconds, memory = result["seconds"], result["memory_mib"]
             print(f"{slug}: {seconds} seconds, {memory} MiB", flush=True)
         return 0
-    changed = build(check=options.check)
+    changed = build(check=options.check, overwrite=options.overwrite)
     if options.check and changed:
         print("out of date (run: python -m classroom build):")
         print("\n".join(map(str, changed)))

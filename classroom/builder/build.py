@@ -10,6 +10,7 @@ import classroom
 from classroom.builder.exercise_cells import exercises
 from classroom.builder.notebook import as_text, learner_notebook, solution_notebook
 from classroom.builder.refusals import refuse
+from classroom.builder.saved import holds_work, says_the_same, sealed
 from classroom.builder.source import Lesson, lesson_path, read_lesson
 from classroom.contents import FILE, read_contents
 from course.clips.video import safe_output
@@ -19,17 +20,24 @@ MEASURED = "measured.json"
 
 
 def build(
-    root: Path | None = None, *, check: bool = False, known: Iterable[str] | None = None
+    root: Path | None = None,
+    *,
+    check: bool = False,
+    overwrite: bool = False,
+    known: Iterable[str] | None = None,
 ) -> list[Path]:
     """Write both folders of notebooks from `lessons/` under `root`; return the files that changed.
 
     `root` defaults to the folder that holds the package; `known`, the names of the exercises that
     can be checked, to those of `classroom.exercises`. With `check` nothing is written and the files
     that are out of date are returned. A notebook whose lesson is gone is out of date too, and is
-    removed. The same lessons give the same bytes. Each file appears whole or not at all.
+    removed. The same lessons give the same bytes. Each file appears whole or not at all. A notebook
+    that somebody saved is up to date as long as the course's own cells are; it is written over only
+    with `overwrite`.
 
-    Raises FileNotFoundError without a folder of lessons, and ValueError with every fault of every
-    lesson, one a line with file and line, before anything is written.
+    Raises FileNotFoundError without a folder of lessons. Before anything is written it raises
+    ValueError with every fault of every lesson, one a line with file and line, or with the
+    notebooks that hold somebody's work, which would be lost.
     """
     root = Path(classroom.__file__).parents[1] if root is None else Path(root)
     lessons = read_lessons(root)
@@ -41,10 +49,12 @@ def build(
     for slug, lesson in lessons.items():
         solution = solution_notebook(lesson, measured.get(lesson.name))
         for folder, notebook in zip(FOLDERS, (learner_notebook(solution), solution), strict=True):
-            wanted[root / folder / f"{slug}.ipynb"] = as_text(notebook).encode()
-    changed = [path for path, data in wanted.items() if not _holds(path, data)]
+            wanted[root / folder / f"{slug}.ipynb"] = as_text(sealed(notebook)).encode()
+    changed = [path for path, data in wanted.items() if not _is_fresh(path, data, overwrite)]
     orphans = [path for path in _notebooks(root) if _is_orphan(path, wanted)]
     if not check:
+        if not overwrite:
+            _refuse_to_lose(changed, root)
         _write({path: wanted[path] for path in changed}, orphans)
     return changed + orphans
 
@@ -121,8 +131,22 @@ def _notebooks(root: Path) -> list[Path]:
     return [path for folder in FOLDERS for path in sorted((root / folder).glob("*.ipynb"))]
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == data
+def _is_fresh(path: Path, data: bytes, overwrite: bool) -> bool:
+    """Tell whether a file is as wanted, or was saved by somebody and still says the same."""
+    if not path.is_file():
+        return False
+    same = path.read_bytes() == data
+    return same or (not overwrite and holds_work(path) and says_the_same(path, data))
+
+
+def _refuse_to_lose(changed: list[Path], root: Path) -> None:
+    """Raise ValueError with the notebooks that a build would write somebody's work away from."""
+    mine = [path.relative_to(root).as_posix() for path in changed if holds_work(path)]
+    if mine:
+        raise ValueError(
+            f"{', '.join(mine)}: saved by somebody, and the lesson has changed since. Rename it to "
+            "keep it, then build; or build with --overwrite to lose what was written in it"
+        )
 
 
 def _is_orphan(path: Path, wanted: dict[Path, bytes]) -> bool:

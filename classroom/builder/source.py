@@ -182,6 +182,14 @@ def front_matter_faults(lesson: Lesson) -> Iterator[Fault]:
     """Yield what is wrong with the name and the front matter of a lesson."""
     if not _NAME.fullmatch(lesson.name):
         yield Fault(1, "the folder of a lesson must be named like temporal_loss")
+    if not lesson.facts:
+        yield Fault(
+            1,
+            "the block steady_frames of the front matter is missing. Editors drop it where the "
+            "header has no line 'notebook_metadata_filter: steady_frames' under jupytext; "
+            f"get it back with: git checkout {lesson.path}",
+        )
+        return
     for field, kind in FIELDS.items():
         value = lesson.facts.get(field)
         fits = type(value) is kind and (bool(value) or field in _MAY_BE_EMPTY)

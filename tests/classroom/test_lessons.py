@@ -15,6 +15,8 @@ from classroom.__main__ import main
 from classroom.builder import build, measure
 from classroom.builder.build import read_lessons, read_measured
 from classroom.builder.exercise_cells import exercises
+from classroom.builder.saved import HASH
+from classroom.builder.source import lesson_path
 from classroom.contents import read_contents, slug
 
 ROOT = Path(__file__).parents[2]
@@ -83,14 +85,47 @@ def test_a_check_writes_nothing(folder):
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_an_edited_notebook_is_out_of_date_and_made_anew(folder, name):
+def test_an_edited_notebook_is_out_of_date_and_made_anew_only_on_demand(folder, name):
     build(folder, known=KNOWN)
     path = folder / name / "00_tiny.ipynb"
     wanted = path.read_bytes()
     path.write_bytes(wanted.replace(b"Some words", b"Other words"))
     assert build(folder, check=True, known=KNOWN) == [path]
-    build(folder, known=KNOWN)
+    with pytest.raises(ValueError, match=f"{name}/00_tiny.ipynb: saved by somebody.*--overwrite"):
+        build(folder, known=KNOWN)
+    build(folder, overwrite=True, known=KNOWN)
     assert path.read_bytes() == wanted
+
+
+def saved_answer(folder: Path) -> Path:
+    """Answer the exercise in the learner's notebook as JupyterLab would save it."""
+    build(folder, known=KNOWN)
+    path = folder / "notebooks" / "00_tiny.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][5]["source"] = "def double(x):\n    return 2 * x"
+    notebook["cells"][5]["execution_count"] = 3
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+def test_a_saved_answer_is_up_to_date_and_no_build_takes_it_away(folder):
+    path = saved_answer(folder)
+    assert build(folder, check=True, known=KNOWN) == [] == build(folder, known=KNOWN)
+    assert "return 2 * x" in path.read_text()
+
+
+def test_a_lesson_that_changes_refuses_to_lose_a_saved_answer(folder):
+    path = saved_answer(folder)
+    write_course(folder, TINY.replace("Some words", "Other words"))
+    with pytest.raises(ValueError, match="notebooks/00_tiny.ipynb"):
+        build(folder, known=KNOWN)
+    assert "return 2 * x" in path.read_text()
+
+
+def test_a_lesson_without_changes_is_written_anew_where_nobody_saved(folder):
+    build(folder, known=KNOWN)
+    write_course(folder, TINY.replace("Some words", "Other words"))
+    assert len(build(folder, known=KNOWN)) == 2
 
 
 def test_the_notebooks_of_a_lesson_that_is_gone_go_and_others_stay(folder):
@@ -169,6 +204,8 @@ def test_a_stub_invites_in_a_comment(folder):
 def test_only_the_solution_differs_between_the_folders(folder):
     learner, solution = both(folder)
     learner["cells"][5]["source"] = solution["cells"][5]["source"]
+    for notebook in (learner, solution):
+        del notebook["metadata"]["steady_frames"][HASH]
     assert learner == solution
 
 
@@ -321,3 +358,13 @@ def test_every_exercise_of_the_course_is_in_its_lesson():
     lessons = read_lessons(ROOT).values()
     found = {e.name: lesson.name for lesson in lessons for e in exercises(lesson)}
     assert found == {name: get(name).lesson for name in names()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_editor_that_saves_a_lesson_keeps_its_front_matter(name):
+    import jupytext
+
+    text = (ROOT / lesson_path(name)).read_text()
+    saved = jupytext.writes(jupytext.reads(text, fmt="md:myst"), fmt="md:myst")
+    facts = [jupytext.reads(t, fmt="md:myst").metadata["steady_frames"] for t in (text, saved)]
+    assert facts[0] == facts[1]

@@ -168,6 +168,12 @@ def test_a_lesson_is_named_in_small_letters_and_without_its_number(tmp_path):
     assert line.startswith("lessons/1_Tiny/lesson.md:1: the folder of a lesson must be named like")
 
 
+def test_a_lost_front_matter_is_told_with_the_way_back(tmp_path):
+    text = re.sub(r"steady_frames:\n(  .*\n)+", "", TINY)
+    (line,) = [line for line in refusal(write_course(tmp_path, text)) if "front matter" in line]
+    assert "git checkout lessons/tiny/lesson.md" in line and "notebook_metadata_filter" in line
+
+
 def test_a_number_that_no_lesson_has_is_refused(tmp_path):
     text = TINY.replace("Some words", "As lesson {lesson:gone} says")
     (line,) = refusal(write_course(tmp_path, text))
