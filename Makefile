@@ -16,7 +16,7 @@ OUTPUT ?= outputs/edit.mp4
 
 # make update TORCH=2.14.0 moves torch; otherwise it stays where the lock file has it.
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
-BENCHMARKS ?= judge model swaps edit speed depth temporal bilateral explorers
+BENCHMARKS ?= judge model swaps edit flow speed depth temporal bilateral explorers
 
 # make test WORKERS=1 runs one process; auto is one for each core.
 WORKERS ?= auto

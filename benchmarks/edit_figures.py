@@ -117,24 +117,26 @@ RANKED = ("all clips and scenes", "clips within a scene, mean", "edited clips, a
 """Over what clips are ranked."""
 
 
-def rank_correlations(measured: Sequence[dict]) -> dict[str, dict[str, float | None]]:
+def rank_correlations(
+    measured: Sequence[dict], edited: Sequence[str] = EDITED
+) -> dict[str, dict[str, float | None]]:
     """Return how well each cheap figure ranks clips as the PSNR to the true target does.
 
     {figure: {one of ``RANKED``: Spearman's coefficient in [-1, 1], None for fewer than 3 clips}},
-    the sign turned so that 1 is the same order, best first. The clips are the edited ones, the
-    source left alone and the frozen clip.
+    the sign turned so that 1 is the same order, best first. The clips are those named in
+    ``edited``, the source left alone and the frozen clip.
     """
     scenes = [
-        [m[name] for name in (*EDITED, "source", "frozen clip") if name in m] for m in measured
+        [m[name] for name in (*edited, "source", "frozen clip") if name in m] for m in measured
     ]
-    edited = [m[name] for m in measured for name in EDITED if name in m]
+    only = [m[name] for m in measured for name in edited if name in m]
     pooled = [row for scene in scenes for row in scene]
     return {
         key: dict(
             zip(RANKED, (
                 _spearman(key, pooled),
                 _mean([_spearman(key, scene) for scene in scenes]),
-                _spearman(key, edited),
+                _spearman(key, only),
             ))
         )
         for key in CHEAP
