@@ -10,9 +10,18 @@ from course.methods import METHODS, recipe
 CEILING, FLOOR = "true target, through the autoencoder", "source, left alone"
 ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METHODS} | {
     "paper, with an adapter": {"method": "paper", "finetune_steps": 60},
+    "paper, no mask": {"method": "paper", "mask_threshold": None},
+    "edit_friendly, no mask": {"method": "edit_friendly", "mask_threshold": None},
+    "flow_edit, no mask": {"method": "flow_edit", "mask_threshold": None},
+    "flow_edit, 4 draws": {"method": "flow_edit", "settings": {"draws": 4}},
+    "flow_edit + injected": {"method": "flow_edit+injected_features"},
+    "flow_edit + injected + flow": {"method": "flow_edit+injected_features+latent_flow"},
+    "flow_edit + token_flow": {"method": "flow_edit+token_flow"},
+    "edit_friendly + injected": {"method": "edit_friendly+injected_features"},
+    "injected + flow": {"method": "injected_features+latent_flow"},
 }
-"""What is measured: a name and the arguments of `edit`. First every method alone, with no adapter
-trained on the clip; then combinations."""
+"""What is measured: a name and the arguments of `edit`. First every method by its name, with no
+adapter trained on the clip (links on the paper's sampler); then variants and combinations."""
 
 COLUMNS = {
     "asked": ("asked [%]", ".1f"), "kept": ("kept [%]", ".1f"),

@@ -295,6 +295,18 @@ def test_injection_ends_after_its_share_of_the_steps(pipe):
         assert any(module._forward_hooks for module in pipe.unet.modules())
 
 
+def test_the_source_goes_through_the_unet_once_a_step(pipe):
+    task, calls = linked(tiny_task(pipe), "injected_features"), []
+    handle = pipe.unet.register_forward_hook(lambda *given: calls.append(1))
+    try:
+        task.pair(3.0)(task.latents, task.latents, 751)
+        assert len(calls) == 2
+        predicted(task, task.latents, 3.0)
+        assert len(calls) == 4
+    finally:
+        handle.remove()
+
+
 @pytest.mark.parametrize("name", ["injected_features", "latent_flow"])
 def test_a_share_of_the_steps_is_a_share(pipe, name):
     with pytest.raises(ValueError, match="share"):
