@@ -10,8 +10,9 @@ from __future__ import annotations
 from . import frame_by_frame, paper
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
+from .outcome import Inversion, Outcome, Texts
 from .registry import DEFAULT_METHOD, METHODS, Method, Recipe, names, recipe
-from .task import Inversion, Outcome, Task, Texts
+from .task import Task
 
 __all__ = [
     "DEFAULT_METHOD",

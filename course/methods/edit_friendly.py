@@ -14,7 +14,8 @@ from torch import Tensor
 from course.diffusion import add_noise, ddim_step
 
 from .masking import noised_mask
-from .task import Outcome, Task
+from .outcome import Outcome
+from .task import Task
 
 
 def run(task: Task, *, shared: bool = True) -> Outcome:

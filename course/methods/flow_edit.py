@@ -14,11 +14,12 @@ import torch
 from course.diffusion import NoiseSchedule, add_noise
 
 from .masking import noised_mask
-from .task import Outcome, Task
+from .outcome import Outcome
+from .task import Task
 
 
 def run(
-    task: Task, *, draws: int = 4, shared: bool = True, source_guidance: float | None = None
+    task: Task, *, draws: int = 1, shared: bool = True, source_guidance: float | None = None
 ) -> Outcome:
     """Return the source moved along the mean difference of target and source prediction.
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from course.diffusion import add_noise
 
+from .outcome import Outcome
 from .paper import sample_clip
-from .task import Outcome, Task
+from .task import Task
 
 
 def run(task: Task) -> Outcome:

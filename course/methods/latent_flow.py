@@ -1,9 +1,9 @@
 """The predicted x_0 of neighbouring frames, brought to one frame by the flow and averaged.
 
-What the chain believes the clip to be is made steady at every step, before noise is put back on it.
-Warping is interpolation, so it blurs: it acts on the first `share` of the steps, and the rest draws
-the detail. Source: the latent fusion of Rerender-A-Video, arXiv 2306.07954, and the flow-guided
-latent propagation of Upscale-A-Video, arXiv 2312.06640, both along the flow and on x_0.
+What the chain believes the clip to be is made steady at every step; the noise then is what joins it
+to x_t. Warping is interpolation, so it blurs: `share` below 1 leaves the last steps to draw detail.
+Source: the latent fusion of Rerender-A-Video, arXiv 2306.07954, and the flow-guided latent
+propagation of Upscale-A-Video, arXiv 2312.06640, both along the flow and on x_0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .motion import Motion
 from .task import Task
 
 
-def link(task: Task, *, strength: float = 1.0, share: float = 0.7) -> Task:
+def link(task: Task, *, strength: float = 1.0, share: float = 1.0) -> Task:
     """Return the task with its x_0 averaged along the flow in the first `share` of the steps."""
     last = task.timestep_after(share)
 

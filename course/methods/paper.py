@@ -15,7 +15,8 @@ from torch import Tensor
 from course.diffusion import NoiseSchedule, ddim_step, invert, sample
 
 from .masking import PROBES, difference_mask
-from .task import Inversion, Outcome, Task
+from .outcome import Inversion, Outcome
+from .task import Task
 
 
 def run(task: Task) -> Outcome:

@@ -29,7 +29,8 @@ from . import (
     token_flow,
     warped_tokens,
 )
-from .task import Outcome, Task
+from .outcome import Outcome
+from .task import Task
 
 DEFAULT_METHOD = "paper"
 """What `edit` does when nobody says otherwise: a name, or names joined by +."""
@@ -79,8 +80,8 @@ _TABLE = (
     Method(grid_shuffle, "grid", "chunk"),
     Method(merged_tokens, "attention", "chunk"),
     Method(injected_features, "attention"),
-    Method(edit_friendly, "sampler", skip=0.36),
-    Method(flow_edit, "sampler", skip=0.32),
+    Method(edit_friendly, "sampler", skip=0.36, mask_threshold=0.15),
+    Method(flow_edit, "sampler", skip=0.32, mask_threshold=0.15),
     Method(latent_flow, "filter", "neighbours", needs_flow=True),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _TABLE}

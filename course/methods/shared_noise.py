@@ -8,7 +8,8 @@ starts all frames from one latent and moves it; here it is not moved (that is `l
 from __future__ import annotations
 
 from .frame_by_frame import from_noise
-from .task import Outcome, Task
+from .outcome import Outcome
+from .task import Task
 
 
 def run(task: Task) -> Outcome:

@@ -6,55 +6,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from course.diffusion import NoiseSchedule, add_noise, predicted_original
+from course.diffusion import NoiseSchedule, predicted_original
 from course.models import noise_predictor
 
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
+from .outcome import Texts
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 Predictor = Callable[[Tensor, int], Tensor]
-
-
-class Texts(NamedTuple):
-    """Text tokens (1, L, d) of the source prompt, the target prompt and the empty one."""
-
-    source: Tensor
-    target: Tensor
-    empty: Tensor
-
-
-@dataclass(frozen=True)
-class Inversion:
-    """Where DDIM inversion passed: what sampling starts from, and what it may return to.
-
-    `path[timestep]` are the latents (T, C, h, w) at that timestep, `path[start]` the noisiest.
-    `mask` (T, 1, h, w) is 1 where the edit may change the clip; None: everywhere.
-    """
-
-    path: dict[int, Tensor]
-    mask: Tensor | None
-
-    @property
-    def latents(self) -> Tensor:
-        return self.path[max(self.path)]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The edited latents (T, C, h, w), the mask of what could change, the inversion if any."""
-
-    latents: Tensor
-    mask: Tensor | None = None
-    inversion: Inversion | None = None
 
 
 @dataclass(frozen=True)
@@ -182,20 +150,40 @@ class Task:
     def pair(self, source_guidance: float) -> Callable[[Tensor, Tensor, int], tuple]:
         """Return (source latents, edit latents, timestep) -> (source noise, target noise).
 
-        Each with its own prompt and its own latents at one timestep.
+        Each with its own prompt; attention that looks at the source sees it in passing.
         """
-        now: list[Tensor] = [self.latents]
-        source = self.predictor("source", guidance=source_guidance)
-        target = self.predictor("target", guidance=self.guidance, source_at=lambda timestep: now[0])
+        if self.wrap is not None or not getattr(self.attention, "looks_at_source", False):
+            source = self.predictor("source", guidance=source_guidance)
+            target = self.predictor("target", guidance=self.guidance)
+            return lambda clip, latents, timestep: (
+                source(clip, timestep),
+                target(latents, timestep),
+            )
+        chunks = self.chunks()
+        sides = (
+            (self._parts("source", source_guidance), "source"),
+            (self._parts("target", self.guidance), "edit"),
+        )
 
-        def predict(clip: Tensor, latents: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
-            now[0] = clip
-            return source(clip, timestep), target(latents, timestep)
+        def predict(*given: Tensor | int) -> tuple[Tensor, ...]:
+            *clips, timestep = given
+            outputs = [
+                [
+                    self._run(part(frames), latents, timestep, frames, mode)
+                    for (part, mode), latents in zip(sides, clips)
+                ]
+                for frames in chunks
+            ]
+            return tuple(torch.cat(each) for each in zip(*outputs))
 
         return predict
 
     def smoothed(self, step: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """Return `step` (called like `ddim_step`) from latents whose x_0 is smoothed first."""
+        """Return `step` (called like `ddim_step`) with the noise that the smoothed x_0 implies.
+
+        The latents stay as they are: changing x_0 and keeping the noise would push them off the
+        chain, and the frames come apart where smoothing ends.
+        """
         if self.smooth is None:
             return step
 
@@ -203,7 +191,9 @@ class Task:
             latents: Tensor, noise: Tensor, timestep: int, schedule: NoiseSchedule, **options
         ) -> Tensor:
             original = predicted_original(latents, noise, timestep, schedule)
-            latents = add_noise(self.smooth(original, timestep), noise, timestep, schedule)
+            level = schedule.level(timestep, latents)
+            original = self.smooth(original, timestep)
+            noise = (latents - level**0.5 * original) / (1 - level) ** 0.5
             return step(latents, noise, timestep, schedule, **options)
 
         return smooth_step

@@ -61,7 +61,7 @@ class TokenFlow(FrameAttention):
         if self.mode != "edit":
             output = super().attend(layer, states)
             if self.mode == "source":
-                self._source[layer] = output[0]
+                self._source[layer] = output[-1]  # with the prompt, where there is guidance
             return output
         source = normalize(self._source[layer], dim=-1)
         chosen = states[:, self.keys].flatten(1, 2)

@@ -1,0 +1,186 @@
+"""``python -m benchmarks.methods``: what each method of the field is worth on one model.
+
+Every method of `course.methods`, and combinations, on the held-out scenes of ``benchmarks.edit``.
+No paper has this referee: the true edited clip is the render of the scene with the word swapped. An
+edit is judged by what was asked and kept, by its distance to that clip, and by how much more it
+jitters along the true flow than that clip does through the autoencoder. ``--log`` keeps every edit
+and goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.edit import Swap, draw_swaps
+from benchmarks.judge import judge
+from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
+from benchmarks.speed import peak_memory
+from course.clips import Clip, contact_sheet, write_image
+from course.clips.scenes import render
+from course.metrics import background_psnr, psnr, warping_error
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+N_FRAMES = 8
+
+
+def measure(
+    pipe: StableDiffusionPipeline, swap: Swap, seed: int, options: Mapping[str, object]
+) -> tuple[dict[str, float | str | None], Clip]:
+    """Edit one scene by one method; return its figures and the edited clip."""
+    from course.editing import edit  # imports peft, which the helpers do without
+
+    source, target = (render(scene, n_frames=N_FRAMES) for scene in (swap.scene, swap.target))
+    lean = {"baselines": False, "reconstruct": False, "progress": False, "finetune_steps": 0}
+    before, start = _restart_peak(), time.perf_counter()
+    result = edit(
+        source, source.caption, target.caption, pipe=pipe,
+        generator=torch.Generator().manual_seed(seed), **(lean | dict(options)),
+    )  # fmt: skip
+    seconds, memory = time.perf_counter() - start, peak_memory() - before
+    figures = figures_of(result.clip.frames, swap, source, target)
+    return figures | {"seconds": seconds, "memory": memory}, result.clip
+
+
+def figures_of(
+    frames: Tensor, swap: Swap, source: Clip, target: Clip
+) -> dict[str, float | str | None]:
+    """Hold frames (T, 3, H, W) against the true target; `warping` is not yet a multiple."""
+    seen = judge(frames)
+    words = {"shape": seen.shapes, "colour": seen.colours, "background": seen.backgrounds}
+    hits = {
+        kind: [word == getattr(swap.target, kind) for word in words[kind]] for kind in words
+    }  # fmt: skip
+    kept = [hit for kind in words if kind != swap.kind for hit in hits[kind]]
+    outside = torch.maximum(source.mask, target.mask)
+    background = background_psnr(frames, target.frames, outside)
+    values = {
+        "asked": 100 * sum(hits[swap.kind]) / len(frames),
+        "kept": 100 * sum(kept) / len(kept),
+        "target_psnr": psnr(frames, target.frames),
+        "object_psnr": psnr(frames, target.frames, target.mask),
+        "background_psnr": background,
+        "warping": warping_error(frames, target.flow, target.occlusion),
+    }
+    figures = {name: float(value) for name, value in values.items()}
+    return {"kind": swap.kind, "moves": swap.scene.motion != "still"} | {
+        name: value if math.isfinite(value) else None for name, value in figures.items()
+    }
+
+
+def bounds(pipe: StableDiffusionPipeline, swap: Swap) -> dict[str, dict]:
+    """Return the figures of the best that a model behind this autoencoder can do, and of nothing.
+
+    The best is the true target's round trip; nothing is the source as it was.
+    """
+    from course.models import decode_latents, encode_frames
+
+    source, target = (render(scene, n_frames=N_FRAMES) for scene in (swap.scene, swap.target))
+    trip = decode_latents(pipe, encode_frames(pipe, target.frames.to(pipe.device)))
+    clips = {CEILING: trip.to(target.frames), FLOOR: source.frames}
+    return {name: figures_of(frames, swap, source, target) for name, frames in clips.items()}
+
+
+def _restart_peak() -> float:
+    """Let the peak of memory count from now on, where the system can; return it in MiB."""
+    counter = Path("/proc/self/clear_refs")
+    try:
+        counter.write_text("5")
+    except OSError:
+        return peak_memory()  # the memory of a method is then what it adds to the largest before
+    return peak_memory()
+
+
+def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict]:
+    """Return one line a method and scene: those of the log, then those that are missing."""
+    swaps = draw_swaps(options.scenes)
+    lines = _logged(options)
+    done = {(line["name"], line["scene"]) for line in lines}
+    shown: dict[int, dict[str, Clip]] = {}
+
+    def keep(name: str, scene: int, figures: dict) -> None:
+        lines.append({"name": name, "scene": scene, **figures})
+        if options.log:
+            with options.log.open("a") as log:
+                log.write(json.dumps(lines[-1]) + "\n")
+
+    for scene, swap in enumerate(tqdm(swaps, desc="scenes", disable=None)):
+        if (CEILING, scene) not in done:
+            for name, figures in bounds(pipe, swap).items():
+                keep(name, scene, figures)
+        for name in options.methods:
+            if (name, scene) in done:
+                continue
+            figures, clip = measure(pipe, swap, scene, entry(name) | {"n_steps": options.steps})
+            keep(name, scene, figures)
+            shown.setdefault(scene, {})[name] = clip
+    if options.sheet and shown:
+        write_image(sheet(swaps, shown), options.sheet)
+    return [line for line in lines if line["scene"] < options.scenes]
+
+
+def _logged(options: argparse.Namespace) -> list[dict]:
+    """Return the lines of an interrupted run; a log of another run is refused."""
+    if options.log is None:
+        return []
+    asked = json.dumps({"model": options.model, "steps": options.steps, "frames": N_FRAMES})
+    if not options.log.exists():
+        options.log.write_text(asked + "\n")
+    first, *lines = options.log.read_text().splitlines()
+    if first != asked:
+        raise ValueError(f"{options.log} logs {first}, not {asked}; give another --log")
+    return [json.loads(line) for line in lines]
+
+
+def sheet(swaps: list[Swap], shown: dict[int, dict[str, Clip]]):
+    """Return a picture: for each of up to six scenes source, true target and every method."""
+    clips, labels = [], []
+    for scene, edits in list(shown.items())[:6]:
+        swap = swaps[scene]
+        source, target = (render(each, n_frames=N_FRAMES) for each in (swap.scene, swap.target))
+        clips += [source, target, *edits.values()]
+        labels += [f"{scene} source", f"{swap.kind}: {swap.new}", *edits]
+    return contact_sheet(clips, labels=labels, scale=1)
+
+
+def main(arguments: list[str] | None = None, load: Callable | None = None) -> None:
+    """Measure, and print the table; ``--json`` and ``--sheet`` also write files."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
+    parser.add_argument("--model", default="embedded", help="embedded or a folder")
+    parser.add_argument("--scenes", type=int, default=60, help="a third for each kind of swap")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--methods", nargs="+", default=list(ENTRIES), metavar="NAME",
+                        help=f"of {', '.join(ENTRIES)} (default: all), or recipes a+b")  # fmt: skip
+    parser.add_argument("--log", type=Path, help="keep every edit here, and go on from it")
+    parser.add_argument("--json", type=Path, help="write the table to this file")
+    parser.add_argument("--sheet", type=Path, help="write a picture of what was edited now")
+    options = parser.parse_args(arguments)
+    if options.scenes < 1:
+        parser.error(f"--scenes is {options.scenes}; wanted at least 1")
+    for name in options.methods:
+        try:
+            entry(name)
+        except ValueError as error:
+            parser.error(str(error))
+    if load is None:
+        from course.models import load
+    table = summary(run(load(options.model), options), [*options.methods, CEILING, FLOOR])
+    print(f"{options.scenes} held-out scenes of {N_FRAMES} frames, {options.steps} steps\n")
+    print(markdown(table))
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What `benchmarks.methods` measures, and its table: pure functions on the lines of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.edit_figures import KINDS
+from course.methods import METHODS, recipe
+
+CEILING, FLOOR = "true target, through the autoencoder", "source, left alone"
+ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METHODS} | {
+    "paper, with an adapter": {"method": "paper", "finetune_steps": 60},
+    "paper, no mask": {"method": "paper", "mask_threshold": None},
+    "edit_friendly, no mask": {"method": "edit_friendly", "mask_threshold": None},
+    "flow_edit, no mask": {"method": "flow_edit", "mask_threshold": None},
+    "flow_edit, 4 draws": {"method": "flow_edit", "settings": {"draws": 4}},
+    "flow_edit + injected": {"method": "flow_edit+injected_features"},
+    "flow_edit + injected + flow": {"method": "flow_edit+injected_features+latent_flow"},
+    "flow_edit + token_flow": {"method": "flow_edit+token_flow"},
+    "edit_friendly + injected": {"method": "edit_friendly+injected_features"},
+    "injected + flow": {"method": "injected_features+latent_flow"},
+}
+"""What is measured: a name and the arguments of `edit`. First every method by its name, with no
+adapter trained on the clip (links on the paper's sampler); then variants and combinations."""
+
+COLUMNS = {
+    "asked": ("asked [%]", ".1f"), "kept": ("kept [%]", ".1f"),
+    "target_psnr": ("PSNR to target [dB]", ".2f"),
+    **{f"target_psnr_{kind}": (kind, ".1f") for kind in KINDS},
+    "object_psnr": ("object [dB]", ".1f"), "warping_ratio": ("warping / truth's", ".2f"),
+    "background_psnr": ("background [dB]", ".1f"),
+    "seconds": ("seconds", ".1f"), "memory": ("memory [MiB]", ".0f"),
+}  # fmt: skip
+
+
+def entry(name: str) -> dict[str, object]:
+    """Return the arguments of `edit` behind a name of the table, or behind any recipe."""
+    if name not in ENTRIES:
+        recipe(name)  # raises for what is no recipe, with the list of names
+    return ENTRIES.get(name, {"method": name})
+
+
+def summary(lines: list[dict], names: list[str]) -> dict[str, dict[str, float | None]]:
+    """Return the mean figures of each method over the scenes that all of them have.
+
+    The warping error is a multiple of the ceiling's, sums over the scenes that move; scenes that
+    stand still would flatter it.
+    """
+    by_name = {
+        name: {line["scene"]: line for line in lines if line["name"] == name} for name in names
+    }
+    scenes = set.intersection(*(set(rows) for rows in by_name.values()))
+    table = {}
+    for name in names:
+        rows = [by_name[name][scene] for scene in sorted(scenes)]
+        means = {key: _mean([row.get(key) for row in rows]) for key in COLUMNS}
+        for kind in KINDS:
+            chosen = [row["target_psnr"] for row in rows if row["kind"] == kind]
+            means[f"target_psnr_{kind}"] = _mean(chosen)
+        means["scenes"], means["warping"] = len(rows), _mean(
+            [row["warping"] for row in rows if row["moves"]]
+        )  # fmt: skip
+        table[name] = means
+    own = table.get(CEILING, {}).get("warping")
+    for means in table.values():
+        means["warping_ratio"] = means["warping"] / own if own and means["warping"] else None
+    return table
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def markdown(table: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Return the table with the best PSNR first, and how far each method's frames see."""
+    lines = ["| method | " + " | ".join(title for title, _ in COLUMNS.values()) + " | reach |"]
+    lines.append("|---|" + "---:|" * len(COLUMNS) + "---|")
+    best_first = sorted(table, key=lambda name: -(table[name]["target_psnr"] or 0))
+    for name in best_first:
+        values = ((table[name].get(key), form) for key, (_, form) in COLUMNS.items())
+        cells = ["-" if value is None else format(value, form) for value, form in values]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {_reach(name)} |")
+    return "\n".join(lines)
+
+
+def _reach(name: str) -> str:
+    if name in (CEILING, FLOOR):
+        return "-"
+    way = recipe(str(entry(name)["method"]))
+    order = ("frame", "neighbours", "past", "chunk", "clip")
+    return max((method.reach for method in (way.sampler, *way.links)), key=order.index)

@@ -1,0 +1,257 @@
+"""The methods as a whole: names, recipes, chunks, tidiness, and the motion that some follow."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import pytest
+import torch
+from method_tasks import N_FRAMES, SIDE, linked, on_meta, random, tiny_pipe, tiny_task
+
+from course import methods
+from course.clips import Scene, render
+from course.diffusion import NoiseSchedule, invert, sample
+from course.editing import edit
+from course.methods import METHODS, Motion, attending, recipe
+from course.methods.frame_attention import self_attention_layers
+from course.methods.motion import reverse_flow
+from course.metrics import warp
+from course.models import encode_frames, encode_prompt, noise_predictor
+
+SOURCE = "a red circle moving right on a blue background"
+TARGET = "a green circle moving right on a blue background"
+LEAN = {"n_steps": 2, "reconstruct": False, "baselines": False, "finetune_steps": 0}
+NAMES = methods.names()
+LINKS = [name for name in NAMES if METHODS[name].kind != "sampler"]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_pipe()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return render(Scene(), n_frames=N_FRAMES)
+
+
+def run(clip, pipe, method, **options):
+    return edit(clip, SOURCE, TARGET, pipe=pipe, method=method, progress=False, **(LEAN | options))
+
+
+# What an edit gives
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_edits_by_its_name_and_leaves_the_unet_as_it_was(embedded, clip, name):
+    before = embedded.unet.attn_processors
+    result = run(clip, embedded, name)
+    assert result.clip.frames.shape == clip.frames.shape
+    assert result.clip.frames.isfinite().all()
+    assert embedded.unet.attn_processors == before
+    assert not any(module._forward_hooks for module in embedded.unet.modules())
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_runs_without_values(tiny, name, guidance):
+    task = on_meta(tiny_task(tiny, guidance=guidance, n_steps=1))
+    way = recipe(name)
+    latents = way.run(way.prepare(task)).latents
+    assert latents.shape == task.latents.shape and latents.is_meta
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_edit(tiny, name):
+    way = recipe(name)
+    first, second = (way.run(way.prepare(tiny_task(tiny))).latents for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("sampler", ["shared_noise", "edit_friendly", "flow_edit"])
+@pytest.mark.parametrize("link", LINKS)
+def test_every_link_goes_with_every_sampler(tiny, sampler, link):
+    way = recipe(f"{sampler} + {link}")
+    edited = way.run(way.prepare(tiny_task(tiny, skip=1))).latents
+    alone = recipe(sampler).run(tiny_task(tiny, skip=1)).latents
+    assert edited.isfinite().all() and not torch.equal(edited, alone)
+
+
+def test_the_paper_s_method_is_inversion_mask_and_sampling_bit_by_bit(embedded, clip):
+    """As `edit` did it before there were methods: chunk by chunk, each from end to end."""
+    result = run(clip, embedded, "paper", n_steps=4, skip=1, mask_threshold=0.15, chunk_size=3)
+    source, target, empty = (encode_prompt(embedded, text) for text in (SOURCE, TARGET, ""))
+    schedule = NoiseSchedule.from_scheduler(embedded.scheduler)
+    latents = encode_frames(embedded, clip.frames, chunk_size=3)
+    parts = [
+        edited_chunk(embedded, schedule, chunk, source, target, empty) for chunk in latents.split(3)
+    ]
+    assert torch.equal(result.inverted, torch.cat([inverted for inverted, _ in parts]))
+    frames = embedded.vae.decode  # the edit's frames are decoded in the same chunks
+    decoded = [frames(part / embedded.vae.config.scaling_factor).sample for _, part in parts]
+    assert torch.equal(result.clip.frames, (torch.cat(decoded) / 2 + 0.5).clamp(0, 1))
+
+
+@torch.no_grad()
+def edited_chunk(pipe, schedule, latents, source, target, empty):
+    there, other = noise_predictor(pipe, source), noise_predictor(pipe, target)
+    path, differences = {}, []
+    for step in invert(there, latents, schedule, 4, skip=1):
+        path.setdefault(step.previous_timestep, latents)
+        path[step.timestep] = step.latents
+        if step.index in (1,):  # both shares of the way, 1/3 and 2/3 of the last index, 2
+            at = step.latents, step.timestep
+            differences.append((there(*at) - other(*at)).abs())
+    size = torch.stack(differences).mean(0).mean(1, keepdim=True)
+    mask = (size > 0.15 * size.amax((2, 3), keepdim=True)).to(latents.dtype)
+
+    def step(latents, noise, timestep, schedule, *, previous_timestep, **options):
+        from course.diffusion import ddim_step
+
+        stepped = ddim_step(
+            latents, noise, timestep, schedule, previous_timestep=previous_timestep, **options
+        )
+        return torch.lerp(path[previous_timestep], stepped, mask)
+
+    back = noise_predictor(pipe, target, guidance=3.0, negative_text=empty)
+    start = path[max(path)]
+    *_, last = sample(back, start, schedule, 4, skip=1, step=step)
+    return start, last.latents
+
+
+# Names and recipes
+
+
+def test_the_default_is_one_of_the_methods():
+    assert recipe() == recipe(methods.DEFAULT_METHOD)
+    assert inspect.signature(edit).parameters["method"].default == methods.DEFAULT_METHOD
+
+
+def test_every_method_says_what_it_is_and_where_it_comes_from():
+    for name, method in METHODS.items():
+        assert method.name == name and method.module.__doc__
+        assert "arXiv" in method.module.__doc__ or "Eqs." in method.module.__doc__
+
+
+@pytest.mark.parametrize("method", ["tokenflow", "paper + glue", ""])
+def test_an_unknown_method_is_told_the_names(pipe, clip, method):
+    with pytest.raises(ValueError, match="no method.*token_flow.*flow_edit"):
+        run(clip, pipe, method)
+
+
+def test_two_of_one_kind_do_not_go_together():
+    for method in ("paper + flow_edit", "first_frame + all_frames", "grid_shuffle + token_flow"):
+        with pytest.raises(ValueError, match="cannot be joined"):
+            recipe(method)
+
+
+def test_settings_reach_the_part_that_has_them_and_no_other_is_taken(pipe, clip):
+    one, four = (run(clip, pipe, "flow_edit", settings={"draws": draws}) for draws in (1, 4))
+    assert not torch.equal(one.clip.frames, four.clip.frames)
+    with pytest.raises(ValueError, match="no part.*'pulls'.*draws"):
+        run(clip, pipe, "flow_edit + first_frame", settings={"pulls": 1})
+
+
+def test_methods_that_invert_nothing_still_say_what_they_lose(pipe, clip):
+    result = run(clip, pipe, "flow_edit", reconstruct=True)
+    assert result.inverted is None and result.reconstruction is not None
+    assert result.metrics["reconstruction"]["source_psnr"] > 30
+
+
+# Chunks, one frame, no flow
+
+
+@pytest.mark.parametrize("name", [n for n in LINKS if METHODS[n].reach in ("frame", "past")])
+def test_chunks_do_not_change_what_looks_at_itself_or_the_past(tiny, name):
+    whole, parts = (
+        recipe(name).run(linked(tiny_task(tiny, chunk_size=size), name)).latents for size in (4, 3)
+    )
+    assert torch.allclose(whole, parts, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].reach == "clip"])
+def test_a_chunk_that_splits_the_clip_is_refused(pipe, clip, name):
+    with pytest.raises(ValueError, match="needs all 4 frames.*chunk_size=4"):
+        run(clip, pipe, name, chunk_size=3)
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_the_reach_in_the_table_is_that_of_the_attention(tiny, name):
+    attention = linked(tiny_task(tiny), name).attention
+    assert attention is None or attention.reach == METHODS[name].reach
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs_flow])
+def test_a_clip_without_flow_is_told_what_to_do(pipe, clip, tiny, name):
+    bare = replace(clip, flow=None, occlusion=None)
+    with pytest.raises(ValueError, match="optical flow.*flow="):
+        run(bare, pipe, name)
+    with pytest.raises(ValueError, match="Motion.of"):
+        linked(tiny_task(tiny, motion=None), name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_frame_is_refused(pipe, clip, name):
+    with pytest.raises(ValueError, match="2 or more"):
+        run(clip[:1], pipe, name)
+
+
+# By hand
+
+
+def test_attending_puts_the_processors_back_also_after_an_error(tiny):
+    before = tiny.unet.attn_processors
+    attention = linked(tiny_task(tiny), "injected_features").attention
+    with pytest.raises(RuntimeError), attending(tiny.unet, attention):
+        assert self_attention_layers(tiny.unet)[0].processor is attention
+        raise RuntimeError
+    assert tiny.unet.attn_processors == before
+    assert not any(module._forward_hooks for module in tiny.unet.modules())
+
+
+def test_a_batch_that_is_no_multiple_of_the_frames_is_refused(tiny):
+    attention = methods.FrameAttention(n_frames=4)
+    with attending(tiny.unet, attention), pytest.raises(ValueError, match="6 images.*4 frames"):
+        tiny.unet(random(6, 4, SIDE, SIDE, seed=0), 10, random(6, 5, 16, seed=1))
+
+
+def test_the_base_attention_is_plain_attention(tiny):
+    inputs = random(4, 4, SIDE, SIDE, seed=0), 10, random(4, 5, 16, seed=1)
+    plain = tiny.unet(*inputs).sample
+    with attending(tiny.unet, methods.FrameAttention(n_frames=4)):
+        assert torch.allclose(tiny.unet(*inputs).sample, plain, atol=1e-5)
+
+
+# Motion
+
+
+def test_the_flow_back_undoes_the_flow():
+    flow = torch.tensor([1.25, -2.0])[:, None, None].expand(1, 2, 8, 8)
+    backward, new = reverse_flow(flow, torch.zeros(1, 1, 8, 8))
+    arrived = new < 0.5
+    assert torch.allclose(backward[arrived.expand(-1, 2, -1, -1)].view(2, -1), -flow[0, :, :1, 0])
+    assert new[0, 0, -1].all() and new[0, 0, 0, 2:].sum() == 0
+
+
+def test_a_rendered_scene_is_carried_back_and_forth_where_it_is_seen():
+    clip = render(Scene(), n_frames=3)
+    motion = Motion.of(clip, clip.size)
+    error = (warp(clip.frames[:-1], motion.backward) - clip.frames[1:]).abs() * (motion.new < 0.1)
+    assert error.mean() < 0.3 * (clip.frames[:-1] - clip.frames[1:]).abs().mean()
+
+
+def test_motion_on_a_coarser_grid_is_in_its_cells():
+    flow, share = torch.full((2, 2, 64, 64), 4.0), torch.ones(2, 1, 64, 64)
+    motion = Motion(flow, -flow, share, share)
+    assert torch.equal(motion.at((16, 16)).forward, torch.ones(2, 2, 16, 16))
+    assert motion.on_grid_of(64).forward.shape == (2, 2, 8, 8)
+    with pytest.raises(ValueError, match="no coarser grid"):
+        motion.on_grid_of(65)
+
+
+def test_displacements_add_up_along_the_way():
+    share = torch.zeros(3, 1, SIDE, SIDE)
+    flow = torch.ones(3, 2, SIDE, SIDE)
+    places = Motion(flow, -flow, share, share).displacements(1)
+    assert places[:, 0, 0, 0].tolist() == [-1.0, 0.0, 1.0, 2.0]

@@ -1,0 +1,107 @@
+"""The methods' benchmark: its lines, its log and its table; the edits themselves are left out."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+import pytest
+import torch
+
+from benchmarks import methods as benchmark
+from benchmarks.edit import Swap
+from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
+from course import methods
+from course.clips import Scene, render
+
+RED = Swap(Scene(colour="red", background="blue"), "colour", "green")
+
+
+def line(name: str, scene: int, psnr: float = 20.0, **figures: object) -> dict:
+    base = {"kind": "colour", "moves": True, "asked": 100.0, "kept": 100.0, "warping": 0.002}
+    return {"name": name, "scene": scene, "target_psnr": psnr} | base | figures
+
+
+def options(tmp_path, **given: object) -> Namespace:
+    base = {"model": "embedded", "steps": 2, "scenes": 2, "methods": ["a", "b"], "sheet": None}
+    return Namespace(log=tmp_path / "log", **(base | given))
+
+
+@pytest.fixture
+def no_edits(monkeypatch):
+    """Let nothing be edited, and return the list of what would have been."""
+    asked = []
+
+    def measure(pipe, swap, seed, options):
+        asked.append((options["method"], seed))
+        return {"target_psnr": 1.0}, None
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    monkeypatch.setattr(benchmark, "bounds", lambda pipe, swap: {CEILING: {}, FLOOR: {}})
+    monkeypatch.setattr(benchmark, "entry", lambda name: {"method": name})
+    return asked
+
+
+def test_every_method_is_measured_and_every_entry_is_a_recipe():
+    assert set(methods.names()) <= set(ENTRIES)
+    for options in ENTRIES.values():
+        assert methods.recipe(options["method"])
+
+
+def test_a_recipe_needs_no_entry_but_must_be_one():
+    assert entry("flow_edit+first_frame") == {"method": "flow_edit+first_frame"}
+    with pytest.raises(ValueError, match="no method 'glue'"):
+        entry("glue")
+
+
+def test_an_interrupted_run_goes_on_and_repeats_nothing(tmp_path, no_edits):
+    benchmark.run(None, options(tmp_path, scenes=1, methods=["a"]))
+    lines = benchmark.run(None, options(tmp_path))
+    assert no_edits == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert len(lines) == 8  # two methods and two bounds on two scenes
+    logged = (tmp_path / "log").read_text().splitlines()[1:]
+    assert [json.loads(each) for each in logged] == lines
+
+
+def test_a_log_of_another_run_is_refused(tmp_path, no_edits):
+    benchmark.run(None, options(tmp_path))
+    with pytest.raises(ValueError, match="another --log"):
+        benchmark.run(None, options(tmp_path, steps=25))
+
+
+def test_the_true_target_itself_has_nothing_to_lose():
+    source, target = render(RED.scene), render(RED.target)
+    figures = benchmark.figures_of(target.frames, RED, source, target)
+    assert figures["asked"] == figures["kept"] == 100
+    assert figures["target_psnr"] is None and figures["warping"] < 1e-3
+    worse = benchmark.figures_of(source.frames, RED, source, target)
+    assert worse["asked"] == 0 and worse["kept"] == 100 and worse["target_psnr"] < 30
+
+
+def test_methods_are_compared_on_the_scenes_that_all_have():
+    lines = [line("a", 0, 20), line("a", 1, 40), line("b", 0, 22)]
+    table = summary(lines, ["a", "b"])
+    assert table["a"]["target_psnr"] == 20 and table["a"]["scenes"] == 1
+
+
+def test_the_warping_error_is_a_multiple_of_the_ceiling_s_on_moving_scenes():
+    lines = [line("a", 0, warping=0.004), line("a", 1, warping=0.0, moves=False)]
+    lines += [line(CEILING, 0, warping=0.001), line(CEILING, 1, warping=0.0, moves=False)]
+    table = summary(lines, ["a", CEILING])
+    assert table["a"]["warping_ratio"] == 4 and table[CEILING]["warping_ratio"] == 1
+
+
+def test_the_best_comes_first_and_says_how_far_it_reaches():
+    lines = [line("flow_edit", 0, 26), line("flow_edit+all_frames", 0, 27), line(FLOOR, 0, 17)]
+    rows = markdown(summary(lines, ["flow_edit", "flow_edit+all_frames", FLOOR])).splitlines()
+    assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == [
+        "flow_edit+all_frames", "flow_edit", FLOOR
+    ]  # fmt: skip
+    assert rows[2].endswith("| clip |") and rows[3].endswith("| frame |")
+    assert "| - |" in rows[4]
+
+
+def test_the_memory_of_a_method_is_its_own():
+    before = benchmark._restart_peak()
+    block = torch.ones(50 * 2**18)  # 50 MiB
+    assert 40 < benchmark.peak_memory() - before < 150 and block[0] == 1
