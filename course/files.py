@@ -6,10 +6,13 @@ import errno
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -40,6 +43,18 @@ def safe_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 "behind. Free some room, or choose a folder that you may write to",
             ) from error
         raise
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors, whole or not at all; raises as `safe_output` does."""
+    from safetensors.torch import save
+
+    with safe_output(path) as file:
+        file.write(save(dict(tensors), metadata))
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:

@@ -126,7 +126,7 @@ def _edited(
         options.source,
         options.target,
         pipe=pipe,
-        adapter=options.adapter,
+        adapter=_folder(options.adapter),
         n_steps=options.steps,
         guidance=options.guidance,
         skip=options.skip,
@@ -140,6 +140,12 @@ def _edited(
         progress=not options.quiet,
         generator=torch.Generator().manual_seed(options.seed),
     )
+
+
+def _folder(adapter: Path | None) -> Path | None:
+    """Return the folder of an adapter; its file is as good a name for it."""
+    is_file = adapter is not None and adapter.is_file() and adapter.suffix == ".safetensors"
+    return adapter.parent if is_file else adapter
 
 
 def _check_depth_clip(options: Namespace, fps: float) -> None:
