@@ -34,7 +34,8 @@ setup: $(STAMP) ## create or renew the environment in .venv (the others do so by
 
 edit: $(STAMP) ## edit the clip that ships (CLIP, SOURCE, TARGET and OUTPUT can be set)
 	@mkdir -p "$(dir $(OUTPUT))"
-	$(RUN) -m course edit "$(CLIP)" --source "$(SOURCE)" --target "$(TARGET)" --output "$(OUTPUT)"
+	$(RUN) -m course edit "$(CLIP)" --source "$(SOURCE)" --target "$(TARGET)" \
+	    --output "$(OUTPUT)" $(if $(filter file,$(origin OUTPUT)),--overwrite)
 
 lab: $(STAMP) ## open JupyterLab on the first lesson
 	$(RUN) -m jupyterlab --ServerApp.root_dir=. \

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 __version__ = "0.1.0"
 
 
 def device() -> torch.device:
     """Return the best device of this machine: cuda, then mps, then cpu."""
+    import torch  # takes seconds, and `--help` and `--version` need none of it
+
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

@@ -7,15 +7,16 @@ so a plain `StableDiffusionPipeline.load_lora_weights(folder)` reads it too.
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+from course.files import save_tensors
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -110,14 +111,12 @@ def save_adapter(
     if _NAME not in getattr(unet, "peft_config", {}):
         raise ValueError("the UNet has no adapter to save; call add_lora(unet) first")
     folder = _folder(folder)
-    partial = f".{os.getpid()}.partial.safetensors"
-    try:
-        StableDiffusionPipeline.save_lora_weights(
-            folder, get_peft_model_state_dict(unet, adapter_name=_NAME), weight_name=partial
-        )
-        os.replace(folder / partial, folder / ADAPTER_FILE)
-    finally:
-        (folder / partial).unlink(missing_ok=True)
+    StableDiffusionPipeline.save_lora_weights(
+        folder,
+        get_peft_model_state_dict(unet, adapter_name=_NAME),
+        weight_name=ADAPTER_FILE,
+        save_function=lambda weights, path: save_tensors(weights, path, {"format": "pt"}),
+    )
     if tokens is not None:
         tokens.save(folder / TOKENS_FILE)
     return folder / ADAPTER_FILE
@@ -132,13 +131,15 @@ def load_adapter(
     missing, ValueError if the UNet has an adapter already or the file was made for another UNet;
     the UNet is then unchanged.
     """
-    path = Path(folder) / ADAPTER_FILE
+    folder = Path(folder)
+    folder = folder.parent if folder.name == ADAPTER_FILE else folder  # the file is as good
+    path = folder / ADAPTER_FILE
     if not path.is_file():
         raise FileNotFoundError(f"there is no {ADAPTER_FILE} in {folder}; save_adapter writes one")
     _check_free(unet)
     _check_fits(path, unet)
     if tokens is not None:
-        tokens.load(Path(folder) / TOKENS_FILE)
+        tokens.load(folder / TOKENS_FILE)
     was_training = unet.training
     unet.load_lora_adapter(str(folder), prefix="unet", weight_name=ADAPTER_FILE, adapter_name=_NAME)
     unet.train(was_training)
@@ -250,3 +251,33 @@ def _check_fits(path: Path, unet: nn.Module) -> None:
             )
     if not shapes:
         raise ValueError(f"{path} holds no LoRA weights")
+    _check_pairs(path, shapes)
+    _check_weights(path)
+
+
+def _check_pairs(path: Path, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Raise ValueError unless each layer has both matrices, of one rank."""
+    for key, shape in shapes.items():
+        name, _, matrix = key.partition(".lora_")
+        other = f"{name}.lora_{'B' if matrix == 'A.weight' else 'A'}.weight"
+        if other not in shapes:
+            raise ValueError(f"{path} has no {other} to go with {key}; save the adapter again")
+        if matrix == "A.weight" and shape[0] != (rank := shapes[other][1]):
+            raise ValueError(
+                f"{path} has matrices of different rank, {shape[0]} and {rank}, in {name}; save "
+                "the adapter again"
+            )
+
+
+def _check_weights(path: Path) -> None:
+    """Raise ValueError for weights that are no finite floating point numbers, or all zero."""
+    from safetensors.torch import load_file
+
+    weights = load_file(path)
+    for key, weight in weights.items():
+        if not weight.is_floating_point():
+            raise ValueError(f"{path} has {key} in {weight.dtype}; wanted floating point numbers")
+        if not bool(torch.isfinite(weight.float()).all()):
+            raise ValueError(f"{path} has numbers in {key} that are not finite; train it again")
+    if not any(bool(weight.any()) for weight in weights.values()):
+        raise ValueError(f"{path} holds nothing but zeros; train it again")

@@ -6,10 +6,13 @@ import errno
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -40,6 +43,18 @@ def safe_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 "behind. Free some room, or choose a folder that you may write to",
             ) from error
         raise
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors, whole or not at all; raises as `safe_output` does."""
+    from safetensors.torch import save
+
+    with safe_output(path) as file:
+        file.write(save(dict(tensors), metadata))
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:
@@ -87,3 +102,29 @@ def _check_name(name: str, folder: Path, path: Path) -> None:
         raise OSError(
             errno.ENAMETOOLONG, f"{path} has a name of {found} letters; at most {longest} fit here"
         )
+
+
+def check_input(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a regular file that is not empty, without opening it.
+
+    Raises FileNotFoundError, IsADirectoryError, or ValueError for a pipe, a device, an empty file
+    or an address in the network.
+    """
+    if "://" in os.fspath(path):
+        raise ValueError(f"{path} is an address; wanted a video file. Download it first.")
+    path = Path(path)
+    try:
+        status = path.stat()  # opening a pipe would wait for its other end
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{path} does not exist; wanted a video file. Check the name."
+        ) from error
+    except OSError as error:
+        raise type(error)(error.errno, f"{path} cannot be read: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder; wanted a video file, such as clip.mp4.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is a pipe or a device; wanted a video file. Save it first.")
+    if status.st_size == 0:
+        raise ValueError(f"{path} is empty (0 bytes); wanted a video file. Copy it again.")
+    return path

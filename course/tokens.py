@@ -5,11 +5,12 @@ They work with any pipeline whose UNet cross-attends, since only the text that i
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from course.files import save_tensors
 
 STANDARD_DEVIATION = 0.02  # He et al. 2025, released code
 
@@ -82,19 +83,9 @@ class PromptTokens(nn.Module):
 
     def save(self, path: str | Path) -> Path:
         """Write the tokens as safetensors, whole or not at all; return the path."""
-        from safetensors.torch import save_file
-
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            save_file(
-                {"shared": self.shared.data.contiguous(), "frame": self.frame.data.contiguous()},
-                partial,
-            )
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
+        tokens = {"shared": self.shared.data, "frame": self.frame.data}
+        save_tensors({name: part.contiguous() for name, part in tokens.items()}, path)
+        return Path(path)
 
     def load(self, path: str | Path) -> PromptTokens:
         """Fill these tokens from a file that `save` wrote and return them.

@@ -6,8 +6,6 @@ asks the network for it. So what may be opened is listed here, and nothing else 
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,32 +22,6 @@ FORMATS = (
 MAX_PIXELS = 2**27  # 16K video; a header that promises more would only fill the memory
 _ATTACHED_PICTURE, _CODECS_WITH_ALPHA = 1024, {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ENCRYPTED = (b"encv", b"drmi")  # what mp4 calls pictures that need a key
-
-
-def check_is_video_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a regular file that is not empty, without opening it.
-
-    Raises FileNotFoundError, IsADirectoryError, or ValueError for a pipe, a device, an empty file
-    or an address in the network.
-    """
-    if "://" in os.fspath(path):
-        raise ValueError(f"{path} is an address; wanted a video file. Download it first.")
-    path = Path(path)
-    try:
-        status = path.stat()  # opening a pipe would wait for its other end
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(
-            f"{path} does not exist; wanted a video file. Check the name."
-        ) from error
-    except OSError as error:
-        raise type(error)(error.errno, f"{path} cannot be read: {error.strerror}") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path} is a folder; wanted a video file, such as clip.mp4.")
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path} is a pipe or a device; wanted a video file. Save it first.")
-    if status.st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes); wanted a video file. Copy it again.")
-    return path
 
 
 def open_file(path: Path) -> BinaryIO:

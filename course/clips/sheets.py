@@ -19,7 +19,10 @@ from .video import safe_output
 
 _GAP = 4  # pixels of white between frames
 _TEXT = 14  # height of the letters in pixels
-_LABEL_LETTERS = 18  # letters in a line of a label
+_LABEL_LETTERS, _LABEL_LINES = 18, 8  # letters in a line of a label, lines in a label
+_ALT_LETTERS = 200  # of a caption, in a sentence for those who do not see the clip
+_FRAME_WIDTH = 512  # pixels: a frame wider than this in a row is shrunk to it
+_LONGEST_FRAME = 655.35  # seconds that a GIF can count
 _ROW_HEIGHT = 128  # pixels: small frames are enlarged to about this, large ones shrunk
 
 
@@ -37,6 +40,7 @@ def contact_sheet(
     chosen with its first and last; a shorter clip shows all it has. scale: pixels of the sheet
     for one of the clip (None: what makes rows about 128 pixels high). Where the columns mean the
     same time in every row, it is written above them in seconds. Moves the frames to the host.
+    A long label is cut, a frame more than 512 pixels wide in its row shrunk.
     Returns an RGB PIL image. Raises ValueError for no clips, or labels, n_columns or scale that
     do not fit.
     """
@@ -44,7 +48,7 @@ def contact_sheet(
     labels = [clip.caption for clip in clips] if labels is None else list(labels)
     _check_layout(clips, labels, n_columns, scale)
     rows = [_row(clip, n_columns, scale) for clip in clips]
-    texts = ["\n".join(textwrap.wrap(label, _LABEL_LETTERS)) for label in labels]
+    texts = ["\n".join(_wrapped(label)) for label in labels]
     heights = [max(row[0].height, _text_size(text)[1]) for row, text in zip(rows, texts)]
     times = _shared_times(clips, n_columns)
     left, top = _label_width(texts), _TEXT + 2 * _GAP if times else 0
@@ -86,8 +90,13 @@ def gif_bytes(clip: Clip, *, loop: int = 1) -> bytes:
     reads beside it). All frames share one palette of 256 colours and no dithering, for a palette
     chosen anew for every frame would flicker where the clip does not. A GIF counts in hundredths
     of a second and browsers keep to 0.02 s and more: above 50 frames per second it plays slower.
-    Moves the frames to the host. Raises ValueError for a negative loop.
+    Moves the frames to the host. Raises ValueError for a negative loop, or
+    less than a frame in 655 s.
     """
+    if 1 / clip.fps > _LONGEST_FRAME:
+        raise ValueError(
+            f"fps is {clip.fps:g}; a GIF shows a frame for {_LONGEST_FRAME} s at most. Write mp4."
+        )
     if loop < 0:
         raise ValueError(f"loop is {loop}; wanted 1 or more plays, or 0 for no end.")
     pictures = [Image.fromarray(frame) for frame in clip.to_uint8()]
@@ -119,7 +128,7 @@ def alt_text(clip: Clip) -> str:
     """Describe a clip in one sentence for those who do not see it."""
     height, width = clip.size
     frames = "1 frame" if clip.n_frames == 1 else f"{clip.n_frames} frames"
-    subject = clip.caption.strip().rstrip(".")
+    subject = textwrap.shorten(clip.caption, _ALT_LETTERS, placeholder=" ...").rstrip(".")
     seconds = f"{clip.seconds:.3g}"
     length = f"{seconds} second{'' if seconds == '1' else 's'} long"
     shape = f"{frames} of {width} by {height} pixels, {length}"
@@ -155,12 +164,18 @@ def _row(clip: Clip, n_columns: int, scale: float | None) -> list[Image.Image]:
     if scale is None:  # whole numbers where frames grow, so that each pixel stays a square
         ratio = _ROW_HEIGHT / height
         scale = max(1, round(ratio)) if ratio >= 1 else ratio
+        scale = min(scale, _FRAME_WIDTH / width) if width * scale > _FRAME_WIDTH else scale
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Enlarged pixels stay what they are; a smooth enlargement would hide flicker.
     method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
     chosen = clip.frames[_even_indices(clip.n_frames, n_columns)]
     pictures = Clip(chosen, clip.fps).to_uint8()
     return [Image.fromarray(picture).resize(size, method) for picture in pictures]
+
+
+def _wrapped(label: str) -> list[str]:
+    lines = textwrap.wrap(label, _LABEL_LETTERS)
+    return lines if len(lines) <= _LABEL_LINES else [*lines[: _LABEL_LINES - 1], "..."]
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

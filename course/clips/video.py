@@ -18,12 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course.files import safe_output
+from course.files import check_input, safe_output
 
 from .clip import Clip
 from .findings import Findings
 from .fitting import FITS, Size, fitted, kept_size, shown_size
-from .opening import check_is_video_file
 from .source import Source, source
 from .writing import write_clip
 
@@ -58,7 +57,7 @@ def clip_facts(path: str | os.PathLike[str]) -> ClipFacts:
 
     Raises as `read_clip` does.
     """
-    path = check_is_video_file(path)
+    path = check_input(path)
     with source(path, Findings()) as clip:
         frame = next(iter(clip.frames()), None)
         if frame is None:
@@ -100,7 +99,7 @@ def read_clip(
     start, fps = _checked_seconds(start), _checked_fps(fps)
     if fit not in FITS:
         raise ValueError(f"fit is {fit!r}; wanted one of {', '.join(FITS)}.")
-    path, findings = check_is_video_file(path), Findings()
+    path, findings = check_input(path), Findings()
     with source(path, findings) as clip:
         own = clip.timing.rate
         rate = _rate(own, fps, path)
@@ -184,8 +183,13 @@ def _check_length(found: int, n_frames: int | None, first: int, path: Path) -> N
         )
 
 
+def is_own_rate(fps: float | None, own: float) -> bool:
+    """Return whether a wanted rate is a clip's own, up to its last digits (None: it is)."""
+    return fps is None or abs(fps / own - 1) < _SAME_RATE
+
+
 def _rate(own: Fraction, fps: float | None, path: Path) -> Fraction:
-    if fps is None or abs(fps / float(own) - 1) < _SAME_RATE:
+    if is_own_rate(fps, float(own)):
         return own
     if fps > own:
         raise ValueError(

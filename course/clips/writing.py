@@ -21,9 +21,10 @@ from .picture import BT709, CHROMA
 
 # Near lossless: the clips are tiny. Most browsers do not play mpeg4, other players do. swscale
 # puts each colour sample in the middle of its four pixels, and chromaloc=1 tells the player so:
-# with the default mark, colours read back shifted by half a pixel, which costs 2 dB.
+# with the default mark, colours read back shifted by half a pixel, which costs 2 dB. x264 with its
+# tree of macroblocks (mbtree) does not write the same bytes twice.
 _ENCODERS = {
-    "libx264": {"crf": "12", "x264-params": "chromaloc=1"},
+    "libx264": {"crf": "12", "x264-params": "chromaloc=1:mbtree=0"},
     "mpeg4": {"qmin": "1", "qmax": "2"},
 }
 _LIMITED_RANGE = 1  # code point of FFmpeg

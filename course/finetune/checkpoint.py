@@ -7,13 +7,14 @@ text tokens; settings and the steps so far are JSON in its metadata. Nothing in 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from course.files import save_tensors
 
 from .progress import FinetuneStep
 
@@ -144,14 +145,7 @@ class Store:
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
-
     # Clones: two tensors of the file may not share memory, as rows of an expanded one do.
     host = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(host, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save_tensors(host, path, metadata)

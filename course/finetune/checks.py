@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from course.models import encode_frames
 from course.tokens import PromptTokens
 
 from .objective import LEAST_FRAMES
+from .progress import FinetuneStep
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -120,3 +122,14 @@ def latents_of(pipe: StableDiffusionPipeline, clip: Any, least_frames: int) -> T
         )
     images = images.detach().to(pipe.unet.device)
     return images if images.shape[1] == channels else encode_frames(pipe, images)
+
+
+def check_finite(step: FinetuneStep) -> None:
+    """Raise ValueError unless the numbers of a step are finite; nothing of it should be kept."""
+    for name in ("total_loss", "gradient_norm"):
+        value = getattr(step, name)
+        if not math.isfinite(value):
+            raise ValueError(
+                f"fine-tuning step {step.step}: the {name.replace('_', ' ')} is {value}; nothing "
+                "of it was kept. Take a lower learning rate"
+            )

@@ -6,9 +6,11 @@ spite of its name the option needs no GPU; with ``--cpu`` accelerate starts one 
 
 from __future__ import annotations
 
+import io
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,13 @@ from tqdm import tqdm
 import course
 from course import models
 from course.adapters import ADAPTER_FILE, TOKENS_FILE, save_adapter
+from course.clips.video import clip_facts
+from course.commands import clip_options
+from course.commands.outputs import check_outputs, check_room, claimed
 from course.tokens import PromptTokens
 
 from .checkpoint import CHECKPOINT_FILE
-from .objective import LEAST_FRAMES, WEIGHTS
+from .objective import WEIGHTS
 from .progress import FinetuneStep
 from .train import finetune
 
@@ -29,47 +34,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import StableDiffusionPipeline
 
-    from course.clips import Clip
 
 _SHOWN = ("temporal_loss", "diffusion_loss", "similarity", "gradient_norm")
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options of `run` to a parser."""
-    parser.add_argument("clip", type=Path, help="mp4 file")
-    parser.add_argument("--prompt", required=True, help="what the clip shows")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the adapter")
-    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
-    parser.add_argument("--frames", type=int, help="how many frames to train on (default: all)")
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--rank", type=int, default=4, help="of the low-rank layers")
-    parser.add_argument("--targets", default="cross", help="attention to adapt: cross or all")
-    parser.add_argument(
-        "--tokens", type=int, nargs=2, default=(0, 0), metavar=("SHARED", "FRAME"),
-        help="prompt tokens for all frames and for each",
-    )  # fmt: skip
-    parser.add_argument("--no-adapter", action="store_true", help="train the tokens alone")
-    parser.add_argument("--window", type=int, default=8, help="neighbouring frames in a window")
-    parser.add_argument("--windows", type=int, default=1, help="windows in a step")
-    parser.add_argument(
-        "--weights", choices=tuple(WEIGHTS), default="paper", help="of the terms of Eq. 6"
-    )
-    parser.add_argument(
-        "--temporal", choices=tuple(LEAST_FRAMES), default="frames",
-        help="three frames at one diffusion time, or two at two",
-    )  # fmt: skip
-    parser.add_argument(
-        "--timesteps", type=float, nargs=2, default=(0.0, 1.0), metavar=("LOW", "HIGH"),
-        help="parts of the schedule, from clean (0) to noise (1)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--patience", type=int, help="stop after so many steps without progress (20 or more)"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
-    parser.add_argument("--checkpoint-every", type=int, default=10, help="steps between states")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: Namespace) -> None:
@@ -77,16 +43,27 @@ def run(options: Namespace) -> None:
 
     Raises ValueError, TypeError or OSError for bad input, before anything is written.
     """
-    _check_output(options.output, options.resume)
+    _check_output(options)
     accelerator = _accelerator()
     device = course.device()
     if accelerator is not None and device.type == "cuda":
         device = accelerator.device  # each process has its own
-    from course.clips import read_clip  # PyAV is needed here only
+    is_first = accelerator is None or accelerator.is_main_process
+    with claimed(options.output) if is_first else nullcontext():
+        _train(options, accelerator, device, is_first)
 
-    clip = read_clip(options.clip, n_frames=options.frames)
+
+def _train(
+    options: Namespace, accelerator: Accelerator | None, device: torch.device, is_first: bool
+) -> None:
+    facts = clip_facts(options.clip)
+    n_frames = clip_options.check_part(options, facts)
     pipe = models.load(options.model, device=device)
-    clip = _fitting(clip, pipe, options)
+    size = clip_options.chosen_size(options, facts, pipe)
+    with nullcontext() if is_first else redirect_stdout(io.StringIO()):
+        print(clip_options.sentence(options, facts, size, n_frames, sound="dropped"))
+        print(clip_options.cost(n_frames), end="\n" if clip_options.cost(n_frames) else "")
+        clip = clip_options.read_told(options.clip, options, n_frames, size)
     tokens = _tokens(pipe, options, clip.n_frames)
     steps = finetune(
         pipe, clip, options.prompt,
@@ -101,12 +78,16 @@ def run(options: Namespace) -> None:
         resume=options.resume, accelerator=accelerator,
         generator=torch.Generator().manual_seed(options.seed),
     )  # fmt: skip
-    is_first = accelerator is None or accelerator.is_main_process
     done = _follow(steps, options.steps, quiet=options.quiet or not is_first)
     if is_first:
         files = _write(options, pipe, tokens)
         print(_summary(done))
         print("\n".join(f"wrote {file}" for file in files))
+        print(
+            f"\nnext: python -m course edit {options.clip} --adapter {options.output} "
+            f'--source "{options.prompt}" --target "..." --output edit.mp4\n'
+            "      or train on with --resume and more --steps"
+        )
     if accelerator is not None:
         accelerator.wait_for_everyone()
         accelerator.end_training()
@@ -122,25 +103,21 @@ def _accelerator() -> Accelerator | None:
     return Accelerator(cpu=course.device().type == "cpu")
 
 
-def _check_output(folder: Path, resume: bool) -> None:
+def _check_output(options: Namespace) -> None:
+    folder = options.output
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; --output wants a folder")
-    there = [n for n in (ADAPTER_FILE, TOKENS_FILE, CHECKPOINT_FILE) if (folder / n).exists()]
-    if there and not resume:
+    names = (ADAPTER_FILE, TOKENS_FILE, CHECKPOINT_FILE)
+    there = [name for name in names if (folder / name).exists()]
+    if there and not options.resume:
         raise ValueError(
             f"{folder} holds an earlier run ({', '.join(there)}); go on with it with --resume, or "
             "choose another --output"
         )
-
-
-def _fitting(clip: Clip, pipe: StableDiffusionPipeline, options: Namespace) -> Clip:
-    """Return the clip at the size that the model was made for."""
-    from course.clips import read_clip
-
-    side = pipe.unet.config.sample_size * 2 ** (len(pipe.vae.config.block_out_channels) - 1)
-    if clip.size == (side, side):
-        return clip
-    return read_clip(options.clip, n_frames=options.frames, size=side)
+    check_outputs(
+        [folder / name for name in names], inputs={"the clip": options.clip}, overwrite=True
+    )
+    check_room(folder / ADAPTER_FILE, 2**24)
 
 
 def _tokens(

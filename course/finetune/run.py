@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import Store
+from .checks import check_finite
 from .objective import Drawer, Losses, Objective
 from .processes import Team
 from .progress import FinetuneStep, stalled
@@ -29,6 +30,7 @@ def train(
         # Gradients of a finished step would only fill memory until the next one.
         update.optimizer.zero_grad()
         steps.append(FinetuneStep(len(steps), *numbers.tolist()))
+        check_finite(steps[-1])
         # All processes hold the same state: one file is enough.
         if update.team.index == 0 and (ended() or store.due(len(steps))):
             store.write(update.parameters, update.optimizer, update.drawer.generator, steps)

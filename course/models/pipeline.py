@@ -25,6 +25,7 @@ NoisePredictor = Callable[[Tensor, "int | Tensor"], Tensor]
 Control = Callable[[Tensor, "int | Tensor", Tensor], tuple[list[Tensor], Tensor]]
 
 _PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+_PUNCTUATION = re.compile(r"[.,;:!?\"'()]+")
 _WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]|_")  # letters together, every other sign alone
 
 
@@ -72,6 +73,7 @@ def encode_prompt(pipe: StableDiffusionPipeline, prompts: str | Sequence[str]) -
         raise TypeError(f"a prompt must be text or a list of texts, got {prompts!r}")
     if not prompts:
         raise ValueError("there is no prompt to encode; give one text or a list of texts")
+    prompts = [_plain(pipe, prompt) for prompt in prompts]
     for prompt in prompts:
         _check_prompt(pipe, prompt)
     ids = pipe.tokenizer(
@@ -189,6 +191,13 @@ def _pipeline(source: str, dtype: torch.dtype) -> StableDiffusionPipeline:
 def _context(pipe: StableDiffusionPipeline) -> int:
     # Some tokenizers carry a huge placeholder instead of a length.
     return min(pipe.tokenizer.model_max_length, pipe.text_encoder.config.max_position_embeddings)
+
+
+def _plain(pipe: StableDiffusionPipeline, prompt: str) -> str:
+    """Return a prompt without full stops and commas where the tokenizer has a list of words."""
+    if not pipe.tokenizer.init_kwargs.get("words"):
+        return prompt
+    return " ".join(_PUNCTUATION.sub(" ", prompt).split())
 
 
 def _check_prompt(pipe: StableDiffusionPipeline, prompt: str) -> None:

@@ -1,0 +1,210 @@
+"""``python -m course edit``: from an mp4 and two prompts to an edited mp4 and its figures."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course.files import check_input
+
+from . import clip_options
+from .outputs import (
+    check_mp4,
+    check_outputs,
+    check_room,
+    claimed,
+    edit_files,
+    telling_what_is_there,
+)
+from .values import number, seed, whole, words
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+    from torch import Tensor
+
+    from course.clips import Clip
+    from course.editing import Edit
+
+# The lowest of the rendered clips of benchmarks.model lies at 30.9 dB, filmed ones at 22 and below.
+SHOWN_DECIBELS = 28
+_PROBED = 8  # frames that are sent through the autoencoder to see
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `run` to a parser."""
+    parser.add_argument("clip", type=Path, help="video file")
+    parser.add_argument("--source", type=words, required=True, help="what the clip shows")
+    parser.add_argument("--target", type=words, required=True, help="what it should show")
+    parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
+    parser.add_argument("--adapter", type=Path, help="a saved adapter (default: train one)")
+    clip_options.add_clip_options(parser, "edit")
+    parser.add_argument(
+        "--steps", type=whole(1), default=25, help="DDIM steps, skipped ones included"
+    )
+    parser.add_argument("--guidance", type=number(0), default=3.0)
+    parser.add_argument("--skip", type=whole(0), help="noisiest steps to leave out (default: 1/4)")
+    parser.add_argument("--refine", type=whole(0), default=0, help="fixed-point rounds")
+    parser.add_argument(
+        "--finetune", type=whole(0), default=60, help="steps of fine-tuning; 0: none"
+    )
+    parser.add_argument(
+        "--filter-sigma", type=number(0, above=True), help="bilateral filter on x_t (Eq. 9)"
+    )
+    parser.add_argument(
+        "--mask", type=number(0, 1, below=True), default=0.15, help="threshold of it; 0: no mask"
+    )
+    parser.add_argument("--depth", type=Path, help="mp4 of the clip's depth, near is bright")
+    parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--seed", type=seed, default=0)
+
+
+def run(options: Namespace) -> None:
+    """Edit the clip, write the results and say where they lie.
+
+    Raises ValueError, TypeError or OSError for bad input, before anything is written.
+    """
+    check_mp4(options.output)
+    for path in (options.clip, options.depth):
+        if path is not None:
+            check_input(path)
+    files = edit_files(options.output, reconstruction=not options.no_baselines)
+    inputs = {"the clip": options.clip, "the depth": options.depth}
+    check_outputs(files, inputs=inputs, overwrite=options.overwrite)
+    with claimed(options.output):
+        _run(options, files)
+
+
+def _run(options: Namespace, files: list[Path]) -> None:
+    from course import models
+    from course.clips.video import clip_facts
+
+    facts = clip_facts(options.clip)
+    n_frames = clip_options.check_part(options, facts)
+    _check_depth_clip(options, facts.fps)
+    pipe = models.load(options.model)
+    size = clip_options.chosen_size(options, facts, pipe)
+    with_sound = clip_options.keeps_sound(options, facts, n_frames)
+    check_room(options.output, 3 * n_frames * size[0] * size[1] + 2**22)
+    told = "kept" if with_sound else "dropped"
+    print(clip_options.sentence(options, facts, size, n_frames, sound=told))
+    if note := clip_options.cost(n_frames):
+        print(note)
+    clip = clip_options.read_told(options.clip, options, n_frames, size)
+    if options.model == "embedded":
+        _tell_round_trip(clip, pipe)
+    result = _edited(clip, options, pipe, n_frames, size)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs(files, overwrite=options.overwrite)  # an hour may have passed
+    with telling_what_is_there(files):
+        written = result.save(options.output)
+        if with_sound:
+            _add_sound(options)
+        curve = _draw_similarity(result, options.output)
+    print(result.table())
+    print(
+        f"\nedited clip: {written['clip']}\npictures:    {written['sheet']}\n             {curve}"
+    )
+    print(f"\nnext: look at {written['sheet']}, where each row is held against the source;")
+    print("      then try another --target, or another part of the clip with --start and --frames")
+
+
+def _edited(
+    clip: Clip, options: Namespace, pipe: StableDiffusionPipeline, n_frames: int, size: tuple
+) -> Edit:
+    import torch
+
+    from course.bilateral import bilateral_filter
+    from course.editing import edit
+
+    sigma = options.filter_sigma
+    return edit(
+        clip,
+        options.source,
+        options.target,
+        pipe=pipe,
+        adapter=_folder(options.adapter),
+        n_steps=options.steps,
+        guidance=options.guidance,
+        skip=options.skip,
+        refine=options.refine,
+        latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
+        mask_threshold=options.mask if options.mask > 0 else None,
+        depth=_depth(options, n_frames, size),
+        finetune_steps=options.finetune,
+        reconstruct=not options.no_baselines,
+        baselines=not options.no_baselines,
+        progress=not options.quiet,
+        generator=torch.Generator().manual_seed(options.seed),
+    )
+
+
+def _folder(adapter: Path | None) -> Path | None:
+    """Return the folder of an adapter; its file is as good a name for it."""
+    is_file = adapter is not None and adapter.is_file() and adapter.suffix == ".safetensors"
+    return adapter.parent if is_file else adapter
+
+
+def _check_depth_clip(options: Namespace, fps: float) -> None:
+    if options.depth is None:
+        return
+    from course.clips.video import clip_facts
+
+    depth = clip_facts(options.depth)
+    if abs(depth.fps / fps - 1) > 0.01:
+        raise ValueError(
+            f"--depth {options.depth} has {depth.fps:.4g} frames a second and {options.clip} has "
+            f"{fps:.4g}; a frame's depth is wanted for each frame. Make the depth at that rate"
+        )
+
+
+def _depth(options: Namespace, n_frames: int, size: tuple) -> Tensor | None:
+    if options.depth is None:
+        return None
+    near = clip_options.read_told(options.depth, options, n_frames, size).frames
+    return 1 - near.mean(1, keepdim=True)  # a file shows nearness, the package speaks of distance
+
+
+def _tell_round_trip(clip: Clip, pipe: StableDiffusionPipeline) -> None:
+    """Say so where the model's autoencoder alone spoils the clip."""
+    from course.metrics import psnr
+    from course.models import decode_latents, encode_frames
+
+    frames = clip.frames[:: max(1, len(clip.frames) // _PROBED)][:_PROBED].to(pipe.device)
+    decibels = float(psnr(decode_latents(pipe, encode_frames(pipe, frames)), frames))
+    if decibels < SHOWN_DECIBELS:
+        print(
+            f"note: the embedded model cannot show this clip: its autoencoder alone gives it back "
+            f"at {decibels:.1f} dB (rendered clips: 31 and more). It knows rendered shapes; for "
+            "filmed clips give another --model"
+        )
+
+
+def _add_sound(options: Namespace) -> None:
+    from course.clips.sound import copy_sound
+
+    try:
+        copy_sound(options.clip, options.output)
+    except ValueError as error:
+        print(f"note: {error}; the edit has none")
+
+
+def _draw_similarity(result: Edit, output: Path) -> Path:
+    """Write the curve of adjacent similarity of the edit and of what it is held against."""
+    from course.display import similarity_figure
+    from course.files import safe_output
+
+    rows = ("source", "edit", "no adapter", "frame by frame", "frozen clip")
+    figure = similarity_figure(
+        {name: result.similarities[name].cpu() for name in rows if name in result.similarities},
+        title="Similarity of neighbouring frames (latents)",
+        x_label="pair of neighbouring frames",
+        y_label="cosine similarity (no unit)",
+    )
+    path = output.with_name(f"{output.stem}_similarity.png")
+    with safe_output(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    return path

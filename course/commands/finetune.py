@@ -1,0 +1,69 @@
+"""The options of ``python -m course finetune``; `course.finetune.command` does the work."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from course.files import check_input
+
+from . import clip_options
+from .outputs import check_folder
+from .values import number, seed, whole, words
+
+WEIGHTS = ("paper", "released")
+TEMPORAL = ("frames", "times")
+"""The choices of `course.finetune`, which takes seconds to import."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `course finetune` to a parser."""
+    parser.add_argument("clip", type=Path, help="video file")
+    parser.add_argument("--prompt", type=words, required=True, help="what the clip shows")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the adapter")
+    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
+    clip_options.add_clip_options(parser, "train on")
+    parser.add_argument("--steps", type=whole(1), default=100)
+    parser.add_argument("--learning-rate", type=number(0, above=True), default=1e-3)
+    parser.add_argument("--rank", type=whole(1), default=4, help="of the low-rank layers")
+    parser.add_argument(
+        "--targets",
+        default="cross",
+        help="attention to adapt: cross or all",
+    )
+    parser.add_argument(
+        "--tokens", type=whole(0), nargs=2, default=(0, 0), metavar=("SHARED", "FRAME"),
+        help="prompt tokens for all frames and for each",
+    )  # fmt: skip
+    parser.add_argument("--no-adapter", action="store_true", help="train the tokens alone")
+    parser.add_argument(
+        "--window", type=whole(1), default=8, help="neighbouring frames in a window"
+    )
+    parser.add_argument("--windows", type=whole(1), default=1, help="windows in a step")
+    parser.add_argument("--weights", choices=WEIGHTS, default="paper", help="of the terms of Eq. 6")
+    parser.add_argument(
+        "--temporal", choices=TEMPORAL, default="frames",
+        help="three frames at one diffusion time, or two at two",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timesteps", type=number(0, 1), nargs=2, default=(0.0, 1.0), metavar=("LOW", "HIGH"),
+        help="parts of the schedule, from clean (0) to noise (1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=whole(1), help="stop after so many steps without progress (20 or more)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
+    parser.add_argument(
+        "--checkpoint-every", type=whole(1), default=10, help="steps between states"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--seed", type=seed, default=0)
+
+
+def run(options: Namespace) -> None:
+    """Check what can be checked at once, then train; raises as `course.finetune.command.run`."""
+    check_input(options.clip)
+    check_folder(options.output, "--output")
+    from course.finetune import command
+
+    command.run(options)

@@ -1,0 +1,86 @@
+"""How a command ends that does not end well: one line, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+STOPPED = "stopped; no half-written file is left"
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@dataclass
+class Stop:
+    """Whether a signal asked the command to stop: a library may swallow the interrupt."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block by KeyboardInterrupt, so that it cleans up.
+
+    Names that standard output cannot show are written with backslashes. A closed output is no
+    error.
+    """
+    stop, before = Stop(), {}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.asked = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in _SIGNALS:
+            number = getattr(signal, name)
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays as it is
+                before[number] = signal.signal(number, interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a notebook's stream cannot be set up anew
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield stop
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try once more at its exit, and complain.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def told(line: str) -> int:
+    """Print a line on standard error; return the exit code 2."""
+    print(line, file=sys.stderr)
+    return 2
+
+
+def message(error: Exception, name: str) -> str | None:
+    """Return an error as one line that begins with the command; None for a fault of ours."""
+    from .values import UsageError
+
+    if isinstance(error, UsageError):
+        return str(error)
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+        if error.filename is not None and str(error.filename) not in text:
+            text = f"{os.fsdecode(error.filename)}: {text}"
+    elif isinstance(error, MemoryError) or _is_memory(error):
+        text = f"out of memory ({error}); take fewer --frames, or a smaller --size"
+    elif isinstance(error, (ValueError, TypeError)):
+        text = str(error)
+    else:
+        return None
+    return f"{name}: {' '.join(text.split())}"
+
+
+def _is_memory(error: Exception) -> bool:
+    words = ("can't allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

@@ -1,0 +1,90 @@
+"""What the options of the commands take: one line says which option had which value."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood; the message begins with the command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` instead of printing its usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message with the command before it and the way to its help."""
+        raise UsageError(f"{self.prog}: {message} (help: {self.prog} --help)")
+
+
+def number(
+    low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False
+) -> Callable[[str], float]:
+    """Return a reader of finite numbers from low to high, without the ends where told."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        fits = low < value if above else low <= value
+        fits = fits and (value < high if below else value <= high)
+        if not (fits and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {_range(low, high, above, below)}")
+        return value
+
+    return read
+
+
+def _range(low: float, high: float, above: bool, below: bool) -> str:
+    words = []
+    if low > -math.inf:
+        words.append(f"above {low:g}" if above else f"{low:g} or more")
+    if high < math.inf:
+        words.append(f"below {high:g}" if below else f"{high:g} or less")
+    return " ".join(["a finite number", *([" and ".join(words)] if words else [])])
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return a reader of whole numbers from low to high."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            upper = "" if high is None else f" and {high} or less"
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number, {low} or more{upper}"
+            )
+        return value
+
+    return read
+
+
+seed = whole(0, 2**64 - 1)
+"""What torch's generators take."""
+
+
+def words(text: str) -> str:
+    """Return a prompt that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; say in words what is to be seen")
+    return text
+
+
+def size(text: str) -> int | tuple[int, int]:
+    """Return "64" as a side and "48x64" as (height, width)."""
+    try:
+        sides = tuple(int(side) for side in text.lower().replace("×", "x").split("x"))
+    except ValueError:
+        sides = ()
+    if len(sides) not in (1, 2) or not all(8 <= side <= 2**15 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; wanted a side such as 64 or HEIGHTxWIDTH such as 48x64"
+        )
+    return sides[0] if len(sides) == 1 else sides
