@@ -132,8 +132,8 @@ def _edit(options: argparse.Namespace) -> None:
 
 def _draw_similarity(result: Edit, output: Path) -> Path:
     """Write the curve of adjacent similarity of the edit and of what it is held against."""
-    from classroom.display import similarity_figure
     from course.clips.video import safe_output
+    from course.editing.chart import similarity_figure
 
     rows = ("source", "edit", "no adapter", "frame by frame", "frozen clip")
     figure = similarity_figure(
