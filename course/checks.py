@@ -58,7 +58,9 @@ def check_shape(
     if len(named) < len(axes):
         sizes = shape[-len(named) :] if axes[0] == "..." else shape[: len(named)]
     if len(sizes) != len(named) or not all(map(fits, sizes, named)):
-        words = (" or ".join(map(str, a)) if isinstance(a, tuple) else str(a) for a in axes)
+        words = (
+            " or ".join(map(str, sorted({*a}))) if isinstance(a, tuple) else str(a) for a in axes
+        )
         wanted = f"({', '.join(words)})" + (" with nothing empty" if least else "")
         raise ValueError(complaint(name, f"shape {shape}", wanted, hint))
 
