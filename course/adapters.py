@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from course.checks import check_choice, check_whole
 from course.files import save_tensors
 
 if TYPE_CHECKING:
@@ -41,14 +42,13 @@ def add_lora(
     `targets`: "cross" (queries, keys, values and output of attn2) or "all" (attn1 as well). The
     parameters are float32 whatever the UNet's dtype. B starts at 0, so the output is unchanged; A
     is normal with standard deviation 1 / rank, drawn from `generator` (default: seed 0, CPU).
-    Raises ValueError for a rank below 1, unknown targets, or a UNet that has an adapter already.
+    Raises ValueError for a rank below 1, unknown targets, or a UNet that has an adapter already,
+    TypeError for a rank that is no whole number.
     """
     from peft import LoraConfig
 
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise ValueError(f"rank must be a whole number of at least 1, got {rank!r}")
-    if targets not in _TARGETS:
-        raise ValueError(f"targets must be one of {', '.join(_TARGETS)}, got {targets!r}")
+    check_whole("rank", rank, 1)
+    check_choice("targets", targets, _TARGETS)
     _check_free(unet)
     was_training = unet.training
     unet.requires_grad_(False)

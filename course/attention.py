@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.linalg import matrix_norm, vector_norm
 
-from course.attention_inputs import (
+from course.checks import (
     check_attention,
-    check_matrices,
+    check_choice,
     check_real,
-    check_same_rows,
+    check_shape,
     widen,
-)
+)  # fmt: skip
 from course.reachability import effective_queries, plateau_gap, reachability_gap
 
 __all__ = [
@@ -125,7 +125,9 @@ def printed_gamma(
     value. Returns (...). It bounds nothing: scaling W_V scales the error and not this number.
     Raises as `cross_attention`. Source: Eqs. 44 and 51, as printed; `alignment_bound` is repaired.
     """
-    check_matrices(w_k=w_k, w_v=w_v)
+    check_real(one_type=True, w_k=w_k, w_v=w_v)
+    for name, weight in (("w_k", w_k), ("w_v", w_v)):
+        check_shape(name, weight, "...", "d_z", "k", least=1)
     w_k, w_v = widen(w_k), widen(w_v)
     smallest = torch.linalg.svdvals(w_v).amin(dim=-1) if delta is None else delta
     return softmax_lipschitz * matrix_norm(w_k, 2) * matrix_norm(w_v, 2) / smallest
@@ -171,6 +173,7 @@ def alignment_constants(
     R the radius of a ball around the rows of V* or Z*. Each is reached, though not both at once.
     Raises ValueError for another norm and as `cross_attention`. Source: Theorem 4.10, repaired.
     """
+    check_choice("norm", norm, ("frobenius", "row"))
     check_attention(hidden_states, ideal_encoder_hidden_states, w_q, w_k, w_v)
     x, z, w_q, w_k, w_v = map(widen, (hidden_states, ideal_encoder_hidden_states, w_q, w_k, w_v))
     product = matrix_norm(w_q @ w_k.mT, 2) / math.sqrt(w_q.shape[-1])
@@ -179,11 +182,8 @@ def alignment_constants(
         spread = SOFTMAX_LIPSCHITZ * product * matrix_norm(_centred(values), 2)
         gamma = spread * matrix_norm(x, 2) + math.sqrt(x.shape[-2]) * own
         return AlignmentConstants(gamma, spread * matrix_norm(_centred(z), 2))
-    if norm == "row":
-        spread = product * enclosing_radius(values)
-        gamma = own + spread * row_norm(x)
-        return AlignmentConstants(gamma, spread * enclosing_radius(z))
-    raise ValueError(f"norm must be 'frobenius' or 'row', but {norm!r} came")
+    spread = product * enclosing_radius(values)
+    return AlignmentConstants(own + spread * row_norm(x), spread * enclosing_radius(z))
 
 
 def alignment_bound(
@@ -243,20 +243,11 @@ def _centred(tokens: Tensor) -> Tensor:
     return tokens - tokens.mean(dim=-2, keepdim=True)
 
 
-def _checked_pair(
-    hidden_states: Tensor,
-    encoder_hidden_states: Tensor,
-    ideal_hidden_states: Tensor,
-    ideal_encoder_hidden_states: Tensor,
-    *weights: Tensor,
-) -> tuple[Tensor, ...]:
+def _checked_pair(x: Tensor, z: Tensor, ideal_x: Tensor, ideal_z: Tensor, *weights: Tensor):
     """Check both sides of a comparison and return all arguments, half precision widened."""
-    check_attention(hidden_states, encoder_hidden_states, *weights)
-    check_attention(ideal_hidden_states, ideal_encoder_hidden_states, *weights)
-    check_same_rows("hidden_states", hidden_states, "ideal_hidden_states", ideal_hidden_states)
-    check_same_rows(
-        "encoder_hidden_states", encoder_hidden_states,
-        "ideal_encoder_hidden_states", ideal_encoder_hidden_states,
-    )  # fmt: skip
-    both = (hidden_states, encoder_hidden_states, ideal_hidden_states, ideal_encoder_hidden_states)
-    return tuple(map(widen, (*both, *weights)))
+    check_attention(x, z, *weights)
+    check_attention(ideal_x, ideal_z, *weights)
+    hint = "both sides are subtracted row by row"
+    for name, here, ideal in (("hidden_states", x, ideal_x), ("encoder_hidden_states", z, ideal_z)):
+        check_shape(name, here, "...", *ideal.shape[-2:], hint=hint)
+    return tuple(map(widen, (x, z, ideal_x, ideal_z, *weights)))

@@ -6,7 +6,6 @@ uses a frozen ControlNet, and so does the course. Source: ControlNet, arXiv 2302
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from course import device as best_device
+from course.checks import check_number, check_real, check_shape, check_values
 from course.models.pretrained import locate, read
 
 if TYPE_CHECKING:
@@ -60,21 +60,12 @@ def depth_picture(depth: Tensor) -> Tensor:
     """Return what a depth ControlNet looks at, (T, 3, H, W) in [0, 1]: grey, near is bright.
 
     Takes depth (T, 1, H, W) in [0, 1], the distance from the camera. Raises TypeError for depth
-    that is not floating point, ValueError for another shape or values outside [0, 1].
+    that is not floating point, ValueError for another shape or, on the CPU, values outside [0, 1].
     """
-    if not isinstance(depth, Tensor) or not depth.is_floating_point():
-        raise TypeError(
-            "depth must be a floating point tensor (T, 1, H, W), got "
-            f"{getattr(depth, 'dtype', type(depth).__name__)}"
-        )
-    if depth.ndim != 4 or depth.shape[1] != 1 or 0 in depth.shape:
-        raise ValueError(f"depth must have the shape (T, 1, H, W), got {tuple(depth.shape)}")
-    low, high = (value.item() for value in depth.detach().aminmax())
-    if not (low >= 0 and high <= 1):  # written so that NaN fails as well
-        raise ValueError(
-            f"depth runs from {low:.3g} to {high:.3g}; wanted distances in [0, 1], near is "
-            "small: divide by the largest one (a map whose bright pixels are near: 1 - map)"
-        )
+    check_real(depth=depth)
+    check_shape("depth", depth, "T", 1, "H", "W", least=1)
+    hint = "near is small: divide by the largest distance (where near is bright: take 1 - map)"
+    check_values("depth", depth, 0, 1, hint)
     return (1 - depth).expand(-1, 3, -1, -1)
 
 
@@ -88,8 +79,7 @@ class DepthControl:
     """
 
     def __init__(self, network: ControlNetModel, depth: Tensor, strength: float = 1.0) -> None:
-        if not math.isfinite(strength):
-            raise ValueError(f"strength must be a finite number, got {strength}; 1 is usual")
+        check_number("strength", strength, hint="1 is usual")
         self.network, self.depth, self.strength = network, depth, float(strength)
         self._picture = depth_picture(depth).to(network.device, network.dtype)
 
@@ -127,10 +117,8 @@ def control_for(
     """
     wanted = (len(frames), 1, *frames.shape[2:])
     given = depth.depth if isinstance(depth, DepthControl) else depth
-    if isinstance(given, Tensor) and tuple(given.shape) != wanted:
-        raise ValueError(
-            f"depth has the shape {tuple(given.shape)}; wanted {wanted} to go with the frames"
-        )
+    if isinstance(given, Tensor):
+        check_shape("depth", given, *wanted, hint="it must go with the frames")
     if not isinstance(depth, DepthControl):
         depth_picture(depth)  # fail before loading
         is_large = pipe.unet.config.cross_attention_dim == _STABLE_DIFFUSION_WIDTH

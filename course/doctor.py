@@ -1,11 +1,14 @@
-"""The set-up check: versions, device, model, kernel, widgets and disk, each with what to do."""
+"""The set-up check: versions, device, model and disk, each with what to do.
+
+Packages above this one add checks of theirs (`classroom` those of kernel and widgets) as entry
+points of the group "steady_frames.doctor": functions that return a line or raise what to do.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
+from collections.abc import Callable
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -15,8 +18,7 @@ _PACKAGES = (
 )  # fmt: skip
 _OLDEST_PYTHON = (3, 11)
 _DISK_MIB = 500
-_WIDGET_MAJORS = {"8": "3", "7": "1"}  # of ipywidgets, and of jupyterlab_widgets that fits it
-_EXTENSION = "@jupyter-widgets/jupyterlab-manager/package.json"
+_FURTHER = "steady_frames.doctor"  # entry points: checks of what stands above this package
 
 
 def report() -> tuple[str, bool]:
@@ -26,7 +28,7 @@ def report() -> tuple[str, bool]:
     """
     lines: list[str] = []
     healthy = True
-    for check in (_python, _packages, _device, _model, _kernel, _widgets, _disk):
+    for check in (_python, _packages, _device, _model, *_further(), _disk):
         try:
             lines.append(f"ok       {check()}")
         except Exception as error:  # whatever is broken, the other checks must still be shown
@@ -76,75 +78,18 @@ def _model() -> str:
     return f"embedded model, {size:.1f} MiB"
 
 
-def _kernel() -> str:
-    """Check that the notebooks' kernel is this interpreter, from inside it or from a terminal."""
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    if _inside_a_kernel():
-        return _running_kernel()
-    manager = KernelSpecManager()
-    if "python3" not in manager.find_kernel_specs():
-        raise RuntimeError("no python3 kernel for Jupyter. Run: python -m ipykernel install --user")
-    spec = manager.get_kernel_spec("python3")
-    # Jupyter puts its own interpreter where a kernel only says "python".
-    started = sys.executable if not os.path.dirname(spec.argv[0]) else spec.argv[0]
-    if Path(started).absolute().parent != Path(sys.executable).absolute().parent:
-        raise RuntimeError(
-            f"Jupyter's kernel python3 is {started}, and the course is installed for "
-            f"{sys.executable}. Remove the folder {spec.resource_dir}, or run: "
-            f"{sys.executable} -m ipykernel install --user"
-        )
-    return f"Jupyter kernel python3 is {started}"
+def _further() -> list[Callable[[], str]]:
+    """Return the checks that installed packages add, in the order of their names."""
+    # Loaded when called, so that one that cannot be imported is a line of the report.
+    found = [lambda entry=entry: entry.load()() for entry in metadata.entry_points(group=_FURTHER)]
+    return found or [_no_further]
 
 
-def _running_kernel() -> str:
-    try:
-        metadata.version("steady-frames")
-    except metadata.PackageNotFoundError:
-        raise RuntimeError(
-            f"this notebook runs in {sys.executable}, where the course is not installed. Choose "
-            "Kernel, Change Kernel and the course's environment, or close JupyterLab and run: "
-            "make lab"
-        ) from None
-    return f"this notebook's kernel is {sys.executable}"
-
-
-def _inside_a_kernel() -> bool:
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
-
-
-def _widgets() -> str:
-    """Check that the kernel's half of the widgets and JupyterLab's half are there and fit."""
-    again = "Run: make setup, then close JupyterLab and start it again"
-    try:
-        kernel_half = metadata.version("ipywidgets")
-        lab_half = metadata.version("jupyterlab_widgets")
-    except metadata.PackageNotFoundError as error:
-        raise RuntimeError(f"no sliders in notebooks: {error.name} is missing. {again}") from None
-    pair = f"ipywidgets {kernel_half} with jupyterlab_widgets {lab_half}"
-    wanted = _WIDGET_MAJORS.get(kernel_half.partition(".")[0])
-    if wanted and lab_half.partition(".")[0] != wanted:
-        raise RuntimeError(f"{pair} do not fit ({wanted}.x is wanted). {again}")
-    files = metadata.files("jupyterlab_widgets") or []
-    extension = [file.locate() for file in files if str(file).endswith(_EXTENSION)]
-    if files and not any(path.is_file() for path in map(Path, extension)):
-        raise RuntimeError(f"{pair}: JupyterLab's part is not on the disk. {again}")
-    name = _EXTENSION.removesuffix("/package.json")
-    if _switched_off(name):
-        raise RuntimeError(f"JupyterLab's {name} is off. Run: jupyter labextension enable {name}")
-    return f"widgets: {pair}"
-
-
-def _switched_off(extension: str) -> bool:
-    """Tell whether a page setting of this environment disables an extension of JupyterLab."""
-    path = Path(sys.prefix) / "etc" / "jupyter" / "labconfig" / "page_config.json"
-    if not path.is_file():
-        return False
-    disabled = json.loads(path.read_text()).get("disabledExtensions", {})
-    switches = dict.fromkeys(disabled, True) if isinstance(disabled, list) else disabled
-    return switches.get(extension) is True
+def _no_further() -> str:
+    raise RuntimeError(
+        "the checks of Jupyter's kernel and widgets are not registered: the installation is older "
+        "than the code. Run: make setup"
+    )
 
 
 def _disk() -> str:

@@ -14,7 +14,14 @@ import math
 import torch
 from torch import Tensor
 
-from course.attention_inputs import check_attention, check_matrices, check_real, widen
+from course.checks import (
+    check_attention,
+    check_choice,
+    check_real,
+    check_shape,
+    complaint,
+    widen,
+)  # fmt: skip
 
 
 def effective_queries(hidden_states: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Tensor:
@@ -26,15 +33,13 @@ def effective_queries(hidden_states: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tens
     """
     tokens = w_v.mT if isinstance(w_v, Tensor) and w_v.ndim > 1 else w_v
     check_attention(hidden_states, tokens, w_q, w_k, w_v)
-    if w_v.shape[-2] != w_v.shape[-1]:
-        raise ValueError(f"w_v must be square, but {tuple(w_v.shape)} came")
+    check_shape("w_v", w_v, "...", *w_v.shape[-1:] * 2, hint="it must be square")
     x, wide_q, wide_k, wide_v = map(widen, (hidden_states, w_q, w_k, w_v))
     keys, info = torch.linalg.solve_ex(wide_v, wide_k)  # W_V^-1 W_K: the keys are V times this
     if info.device.type == "cpu" and info.any():
-        raise ValueError(
-            "w_v must be invertible, as Theorem 4.10 assumes, but it is singular: the values then "
-            "do not determine the keys, and no bound follows"
-        )
+        wanted = "an invertible one, as Theorem 4.10 assumes"
+        hint = "the values do not determine the keys, and no bound follows"
+        raise ValueError(complaint("w_v", "a singular matrix", wanted, hint))
     return x @ wide_q @ keys.mT / math.sqrt(w_q.shape[-1])
 
 
@@ -58,15 +63,12 @@ def reachability_gap(
     Source: Corollary 4.15, refuted.
     """
     queries = _queries(queries, w_q, w_k, w_v)
-    targets = targets if not isinstance(targets, Tensor) else widen(targets)
-    check_matrices(queries=queries, targets=targets)
-    if queries.shape[-2:] != targets.shape[-2:]:
-        raise ValueError(
-            f"each position needs a query and a target of one size, but queries have shape "
-            f"{tuple(queries.shape)} and targets {tuple(targets.shape)}"
-        )
-    if longest_cycle not in (2, 3):
-        raise ValueError(f"longest_cycle must be 2 or 3, but {longest_cycle!r} came")
+    targets = widen(targets) if isinstance(targets, Tensor) else targets
+    check_real(one_type=True, queries=queries, targets=targets)
+    check_shape("queries", queries, "...", "M", "v", least=1)
+    hint = "each position needs a query and a target of one size"
+    check_shape("targets", targets, "...", *queries.shape[-2:], hint=hint)
+    check_choice("longest_cycle", longest_cycle, (2, 3))
     # Sums around cycles do not change with the origin; near it less is lost to rounding.
     y, q = (side - side.mean(dim=-2, keepdim=True) for side in (targets, queries))
     products = y @ q.mT
@@ -75,9 +77,7 @@ def reachability_gap(
     gap = torch.where(lengths == 0, distances / math.sqrt(2), 0.0).amax(dim=(-2, -1))
     gap = torch.maximum(gap, _shortfall(gains + gains.mT, 2 * lengths))
     for k in range(queries.shape[-2] if longest_cycle == 3 else 0):
-        turn = [gains, gains[..., :, k].unsqueeze(-2), gains[..., k, :].unsqueeze(-1)]
-        path = [lengths, lengths[..., :, k].unsqueeze(-2), lengths[..., k, :].unsqueeze(-1)]
-        gap = torch.maximum(gap, _shortfall(sum(turn), sum(path)))
+        gap = torch.maximum(gap, _shortfall(_around(gains, k), _around(lengths, k)))
     return gap
 
 
@@ -91,15 +91,13 @@ def plateau_gap(queries: Tensor, targets: Tensor) -> Tensor:
     other shapes or types, and on the CPU for queries that do not rise.
     Source: Corollary 4.15, refuted, with Chebyshev's inequality.
     """
-    check_real(queries=queries, targets=targets)
+    check_real(one_type=True, queries=queries, targets=targets)
     queries, targets = widen(queries), widen(targets)
-    if queries.shape[-1:] != (4,) or targets.shape[-1:] != (4,):
-        raise ValueError(
-            "queries and targets must have four numbers along the last axis, but shapes "
-            f"{tuple(queries.shape)} and {tuple(targets.shape)} came"
-        )
+    check_shape("queries", queries, "...", 4)
+    check_shape("targets", targets, "...", 4)
     if queries.device.type == "cpu" and not (queries.diff(dim=-1) > 0).all():
-        raise ValueError("queries must rise from each position to the next; sort them first")
+        wanted = "a rise from each position to the next"
+        raise ValueError(complaint("queries", "a fall", wanted, "sort them first"))
     low = torch.zeros_like((queries + targets)[..., 0])
     high = ((targets[..., 2] - targets[..., 1]) / 2).clamp(min=0) + low
     # An error that contradicts itself stays contradictory when it is made smaller: bisect.
@@ -124,6 +122,11 @@ def _contradicts(queries: Tensor, targets: Tensor, error: Tensor) -> Tensor:
     falling = (left < 0) | (right < 0)
     odds = (1 / left - 1).log() + (1 / right - 1).log()
     return falling | ((left < 1) & (right < 1) & (odds > tilt))
+
+
+def _around(pairs: Tensor, k: int) -> Tensor:
+    """Return the sums over the triples i, j, k of what belongs to each pair in turn."""
+    return pairs + pairs[..., :, k].unsqueeze(-2) + pairs[..., k, :].unsqueeze(-1)
 
 
 def _shortfall(gains: Tensor, lengths: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Real
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from course.checks import check_number, check_shape, check_whole
 from course.diffusion import ancestral_step
-from course.diffusion.schedule import NoiseSchedule, check_index, check_tensors
+from course.diffusion.schedule import NoiseSchedule, check_latents
 from course.diffusion.steps import same_shape
 
 
@@ -30,7 +31,7 @@ def step_constants(schedule: NoiseSchedule, n_steps: int, noise_lipschitz: float
     L >= 0 is the Lipschitz constant of the noise predictor. No smaller factor serves every such
     predictor. Raises ValueError or TypeError for other numbers. Source: Lemma 4.8, Eq. 39.
     """
-    _check_number("noise_lipschitz", noise_lipschitz)
+    _check_length(noise_lipschitz=noise_lipschitz)
     constants = []
     for level, lower, _ in _levels(schedule, n_steps):
         alpha = level / lower
@@ -70,7 +71,7 @@ def printed_bound(
     `n_elements` d counts the numbers of one latent, `initial_error` is delta. The paper claims it
     with the filter; it is true without. Infinite where it overflows. Raises as `step_constants`.
     """
-    _check_number("initial_error", initial_error)
+    _check_length(initial_error=initial_error)
     largest = float(step_constants(schedule, n_steps, noise_lipschitz).max())
     root, error = math.sqrt(_check_count(n_elements)), float(initial_error)
     for variance in noise_variances(schedule, n_steps).tolist():
@@ -136,7 +137,7 @@ def product_limit(schedule: NoiseSchedule, n_steps: int, noise_lipschitz: float)
     abar^(-1/2) exp(2 L asinh(s)) with s = sqrt(1 / abar - 1), abar that of the noisiest step.
     Infinite where it overflows. Raises as `step_constants`. Source: Lemma 4.8, repaired.
     """
-    _check_number("noise_lipschitz", noise_lipschitz)
+    _check_length(noise_lipschitz=noise_lipschitz)
     level = _levels(schedule, n_steps)[0][0]
     growth = 2 * noise_lipschitz * math.asinh(math.sqrt(1 / level - 1))
     # Above 700 math.exp raises an error near the end of what a float can hold.
@@ -162,35 +163,22 @@ def simulate(
     other chain starts from `latents + perturbation`, filters every x_t with `latent_filter`, and
     with `add_noise` draws noise from `generator`. Raises ValueError or TypeError for bad input.
     """
-    _check_number("noise_lipschitz", noise_lipschitz)
-    start = latents if perturbation is None else perturbation
-    check_tensors(latents, start)
-    if latents.ndim < 2:
-        raise ValueError(
-            f"latents must have shape (N, ...), got {tuple(latents.shape)}; "
-            "put one latent into a batch with latents[None]"
-        )
-    ideal, actual = latents, latents if perturbation is None else latents + perturbation
+    _check_length(noise_lipschitz=noise_lipschitz)
+    offset = torch.zeros_like(latents) if perturbation is None else perturbation
+    check_latents(latents, offset)
+    check_shape("latents", latents, "N", "C", "...", hint="one latent is a batch as latents[None]")
+    ideal, actual, silent = latents, latents + offset, torch.zeros_like(latents)
     errors = [_norms(actual - ideal)]
-    silent = torch.zeros_like(latents)
     for timestep in schedule.timesteps(n_steps).tolist():
-        previous = schedule.previous_timestep(timestep, n_steps)
-        filtered = actual
+        step = partial(
+            ancestral_step, timestep=timestep, schedule=schedule, generator=generator,
+            previous_timestep=schedule.previous_timestep(timestep, n_steps),
+        )  # fmt: skip
         if latent_filter is not None:
-            filtered = same_shape("latent_filter", latent_filter(actual), actual)
-        pairs = ((filtered, None if add_noise else silent), (ideal, silent))
-        actual, ideal = (
-            ancestral_step(
-                x,
-                -noise_lipschitz * x,
-                timestep,
-                schedule,
-                previous_timestep=previous,
-                noise=noise,
-                generator=generator,
-            )
-            for x, noise in pairs
-        )
+            actual = same_shape("latent_filter", latent_filter(actual), actual)
+        slope = -noise_lipschitz
+        actual = step(actual, slope * actual, noise=None if add_noise else silent)
+        ideal = step(ideal, slope * ideal, noise=silent)
         errors.append(_norms(actual - ideal))
     return torch.stack(errors)
 
@@ -203,8 +191,7 @@ def _unroll(
     displacement: float,
     add_noise: Callable[[float, float], float],
 ) -> float:
-    _check_number("initial_error", initial_error)
-    _check_number("displacement", displacement)
+    _check_length(initial_error=initial_error, displacement=displacement)
     constants = step_constants(schedule, n_steps, noise_lipschitz).tolist()
     error = float(initial_error)
     for constant, variance in zip(constants, noise_variances(schedule, n_steps).tolist()):
@@ -229,22 +216,10 @@ def _norms(difference: Tensor) -> Tensor:
     return torch.linalg.vector_norm(difference.flatten(1), dim=1)
 
 
-def _check_number(name: str, value: float) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(
-            f"{name} must be a plain number, but {type(value).__name__} came; "
-            "take float(...) of a tensor with one number"
-        )
-    if not 0 <= value < math.inf:
-        raise ValueError(
-            f"{name} must be finite and not negative, but {value} came; it is a length or a "
-            "Lipschitz constant, pass 0 for none"
-        )
+def _check_length(**lengths: float) -> None:
+    for name, value in lengths.items():
+        check_number(name, value, 0, hint="it is a length or a Lipschitz constant: 0 for none")
 
 
 def _check_count(n_elements: int) -> int:
-    if check_index("n_elements", n_elements) < 1:
-        raise ValueError(
-            f"n_elements must be 1 or more, but {n_elements} came; pass latents[0].numel()"
-        )
-    return n_elements
+    return check_whole("n_elements", n_elements, 1, hint="pass latents[0].numel()")

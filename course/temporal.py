@@ -21,6 +21,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from course.checks import (
+    check_number,
+    check_real,
+    check_same_shape,
+    check_shape,
+    check_whole,
+    widen,
+)
+
+_THREE = "a difference of similarities takes three frames"
 # Suprema of (T - 1) m ||grad_{F_t} L|| for short clips, where a frame's two similarities have
 # fewer neighbours than in Lemma 4.3's general case. With cos a = |s_{t-1}|, cos b = |s_t|:
 # T = 3: 2 (cos a + cos b)(sin a + sin b) = 4 sin(a + b) cos^2((a - b)/2) <= 4.
@@ -35,8 +45,9 @@ def cosine_similarity(f: Tensor, g: Tensor) -> Tensor:
     Raises ValueError if the shapes differ, TypeError if a tensor is not real floating point.
     Source: Eq. 3 and 18.
     """
-    _check_pair(f, g)
-    f, g = _widen(f), _widen(g)
+    check_real(f=f, g=g)
+    check_same_shape(f=f, g=g)
+    f, g = widen(f), widen(g)
     return (f * g).sum() / (torch.linalg.vector_norm(f) * torch.linalg.vector_norm(g))
 
 
@@ -47,8 +58,9 @@ def cosine_similarity_gradient(f: Tensor, g: Tensor) -> Tensor:
     Returns a tensor like `f`; NaN if a norm is zero. Raises as `cosine_similarity`.
     Source: Lemma 4.2, Eq. 20, in its repaired form.
     """
-    _check_pair(f, g)
-    wide_f, wide_g = _widen(f), _widen(g)
+    check_real(f=f, g=g)
+    check_same_shape(f=f, g=g)
+    wide_f, wide_g = widen(f), widen(g)
     norm_f, norm_g = torch.linalg.vector_norm(wide_f), torch.linalg.vector_norm(wide_g)
     similarity = (wide_f * wide_g).sum() / (norm_f * norm_g)
     gradient = wide_g / (norm_f * norm_g) - wide_f * (similarity / norm_f.square())
@@ -75,7 +87,7 @@ def difference_matrix(
     of s, although the paper calls it a second one. Raises ValueError if n_frames < 3.
     Source: Lemma 4.5, Eq. 25.
     """
-    _check_n_frames(n_frames)
+    check_whole("n_frames", n_frames, 3, hint=_THREE)
     return torch.diff(torch.eye(n_frames - 1, dtype=dtype, device=device), dim=0)
 
 
@@ -123,7 +135,7 @@ def gradient_bound(n_frames: int, min_norm: float) -> float:
     each is attained. Raises ValueError if n_frames < 3 or min_norm is not positive.
     Source: Lemma 4.3, Eq. 21, repaired (m is a lower bound on the norms, not an upper one).
     """
-    _check_bound_arguments(n_frames, min_norm)
+    _check_bound(n_frames, min_norm)
     # The maximum of 2 (2 sin mu + 3 sin 2mu): the derivative is a quadratic in cos mu.
     mu = math.acos((math.sqrt(73) - 1) / 12)
     general = 2 * (2 * math.sin(mu) + 3 * math.sin(2 * mu))
@@ -138,7 +150,7 @@ def smoothness_bound(n_frames: int, min_norm: float) -> float:
     Raises ValueError if n_frames < 3 or min_norm is not positive.
     Source: Theorem 4.1 and Lemma 4.3, repaired.
     """
-    _check_bound_arguments(n_frames, min_norm)
+    _check_bound(n_frames, min_norm)
     return 32.0 / (min_norm**2 * (n_frames - 1))
 
 
@@ -167,12 +179,10 @@ def descend(features: Tensor, learning_rate: float, n_steps: int) -> Iterator[De
     Source: Eq. 17 and 22, Theorem 4.4, on features in place of parameters.
     """
     _check_features(features, least_frames=3)
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise ValueError(f"learning_rate must be positive and finite, but {learning_rate} came")
-    if n_steps < 0:
-        raise ValueError(f"n_steps must be 0 or more, but {n_steps} came")
+    check_number("learning_rate", learning_rate, above=0, plain=False)
+    check_whole("n_steps", n_steps, 0)
     # A separate generator, so that wrong arguments fail here and not at the first step.
-    return _descent_path(_widen(features.detach()), learning_rate, n_steps)
+    return _descent_path(widen(features.detach()), learning_rate, n_steps)
 
 
 @torch.no_grad()
@@ -191,7 +201,7 @@ def _loss(similarities: Tensor) -> Tensor:
 
 
 def _norms_and_similarities(features: Tensor) -> tuple[Tensor, Tensor]:
-    frames = _widen(features).reshape(len(features), -1)
+    frames = widen(features).reshape(len(features), -1)
     norms = torch.linalg.vector_norm(frames, dim=1)
     # Multiply and sum, not a matrix product: under autocast that would run in half precision.
     products = (frames[1:] * frames[:-1]).sum(dim=1)
@@ -213,52 +223,13 @@ def _gradient(features: Tensor, norms: Tensor, similarities: Tensor) -> Tensor:
     return gradient
 
 
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
-def _check_real(tensor: Tensor, name: str) -> None:
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} must be a torch tensor, but {type(tensor).__name__} came")
-    if not tensor.is_floating_point():
-        raise TypeError(
-            f"{name} must be of real floating point, but {tensor.dtype} came: convert it, "
-            f"for example with {name}.float()"
-        )
-
-
-def _check_pair(f: Tensor, g: Tensor) -> None:
-    _check_real(f, "f")
-    _check_real(g, "g")
-    if f.shape != g.shape:
-        raise ValueError(
-            f"f and g must have one shape, but {tuple(f.shape)} and {tuple(g.shape)} came"
-        )
-
-
 def _check_features(features: Tensor, least_frames: int) -> None:
-    _check_real(features, "features")
-    if features.ndim < 2:
-        raise ValueError(
-            "features must have shape (frames, ...) with two axes or more, but "
-            f"{tuple(features.shape)} came: the cosine of single numbers is only their sign"
-        )
-    if len(features) < least_frames:
-        raise ValueError(
-            f"features must have {least_frames} frames or more along the first axis, but "
-            f"{len(features)} came, in shape {tuple(features.shape)}"
-        )
+    check_real(features=features)
+    hint = "the cosine of single numbers is only their sign"
+    check_shape("features", features, "T", "N", "...", hint=hint)
+    check_whole("frames along the first axis of features", len(features), least_frames)
 
 
-def _check_n_frames(n_frames: int) -> None:
-    if n_frames < 3:
-        raise ValueError(
-            f"n_frames must be 3 or more, but {n_frames} came: a difference of similarities "
-            "takes three frames"
-        )
-
-
-def _check_bound_arguments(n_frames: int, min_norm: float) -> None:
-    _check_n_frames(n_frames)
-    if not min_norm > 0:
-        raise ValueError(f"min_norm must be positive, but {min_norm} came: no bound holds at 0")
+def _check_bound(n_frames: int, min_norm: float) -> None:
+    check_whole("n_frames", n_frames, 3, hint=_THREE)
+    check_number("min_norm", min_norm, above=0, finite=False, plain=False)

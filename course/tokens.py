@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course.checks import check_same_shape, check_shape, check_whole
 from course.files import save_tensors
 
 STANDARD_DEVIATION = 0.02  # He et al. 2025, released code
@@ -21,7 +22,8 @@ class PromptTokens(nn.Module):
     Both start normal with standard deviation 0.02, drawn from `generator` (default: seed 0,
     CPU), in float32. Even such small tokens take part in the softmax of a frozen model, so its
     output changes a little before any training. With n_shared = n_frame = 0 the text stays as it
-    is. Raises ValueError for a negative number of tokens, or for dim or n_frames below 1.
+    is. Raises ValueError for a negative number of tokens, or for dim or n_frames below 1, TypeError
+    for other than whole numbers.
     """
 
     def __init__(
@@ -34,17 +36,10 @@ class PromptTokens(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        least = {
-            "n_shared": (n_shared, 0),
-            "n_frame": (n_frame, 0),
-            "dim": (dim, 1),
-            "n_frames": (n_frames, 1),
-        }
-        for name, (value, minimum) in least.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-                raise ValueError(
-                    f"{name} must be a whole number of at least {minimum}, got {value!r}"
-                )
+        for name, count in (("n_shared", n_shared), ("n_frame", n_frame)):
+            check_whole(name, count, 0)
+        for name, count in (("dim", dim), ("n_frames", n_frames)):
+            check_whole(name, count, 1)
         if generator is None:
             generator = torch.Generator().manual_seed(0)
         self.shared = nn.Parameter(_start((n_shared, dim), generator))
@@ -64,17 +59,9 @@ class PromptTokens(nn.Module):
         """
         frame = self.frame if frames is None else self.frame[frames]
         n_frames, dim = len(frame), self.shared.shape[-1]
-        if text_tokens.ndim != 3 or text_tokens.shape[-1] != dim:
-            raise ValueError(
-                f"text_tokens must have the shape (1 or T, L, {dim}), got "
-                f"{tuple(text_tokens.shape)}"
-            )
-        if frame.ndim != 3 or len(text_tokens) not in (1, n_frames):
-            raise ValueError(
-                f"text_tokens must have 1 row or one for each of the {n_frames} "
-                f"frames picked by a slice or an index tensor, got "
-                f"{tuple(text_tokens.shape)}"
-            )
+        hint = "pick frames with a slice or an index tensor"
+        check_shape("tokens of the frames", frame, "T", "N_u", dim, hint=hint)
+        check_shape("text_tokens", text_tokens, (1, n_frames), "L", dim)
         parts = (self.shared.expand(n_frames, -1, -1), frame)
         return torch.cat(
             [*(part.to(text_tokens.dtype) for part in parts), text_tokens.expand(n_frames, -1, -1)],
@@ -96,13 +83,8 @@ class PromptTokens(nn.Module):
         found = _read(path)
         own = {"shared": self.shared, "frame": self.frame}
         for name, parameter in own.items():
-            if found[name].shape != parameter.shape:
-                raise ValueError(
-                    f"the {name} tokens in {path} have the shape "
-                    f"{tuple(found[name].shape)}, these have "
-                    f"{tuple(parameter.shape)}; make PromptTokens of that size, or "
-                    "call PromptTokens.from_file"
-                )
+            hint = "make PromptTokens of that size, or call PromptTokens.from_file"
+            check_same_shape(hint, **{f"the {name} tokens here": parameter, str(path): found[name]})
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(found[name])

@@ -13,7 +13,7 @@ from classroom.builder.refusals import refuse
 from classroom.builder.saved import holds_work, says_the_same, sealed
 from classroom.builder.source import Lesson, lesson_path, read_lesson
 from classroom.contents import FILE, read_contents
-from course.clips.video import safe_output
+from course.files import safe_output
 
 FOLDERS = ("notebooks", "solutions")
 MEASURED = "measured.json"

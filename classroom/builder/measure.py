@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import classroom
 from classroom.builder.build import MEASURED, build, read_lessons, read_measured
 from classroom.builder.source import Lesson
-from course.clips.video import safe_output
+from course.files import safe_output
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -10,9 +10,9 @@ from classroom.display.figures import (
     play,
     show,
     show_clips,
-    similarity_figure,
     training_figure,
 )
+from course.editing.chart import similarity_figure
 
 __all__ = [
     "PALETTE",

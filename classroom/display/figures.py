@@ -23,15 +23,11 @@ from PIL import Image
 from torch import Tensor
 
 from course.clips import Clip, alt_text, contact_sheet, write_clip
+from course.editing.chart import PALETTE, from_to, panels
 
 if TYPE_CHECKING:
     from course.finetune import FinetuneStep
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines."""
-
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _COLUMNS = 6  # frames of a row, so that a sheet fits a notebook without shrinking
 _WIDTH = 256  # pixels of a player; small frames are enlarged with hard edges
 _DPI = 100
@@ -48,34 +44,6 @@ class Described(HTML):
         return self.alt
 
 
-def similarity_figure(
-    curves: Mapping[str, Tensor],
-    *,
-    title: str = "Similarity of neighbouring frames along the chain",
-    x_label: str = "DDIM steps done (0: all noise)",
-    y_label: str = "mean cosine similarity (no unit)",
-) -> Figure:
-    """Draw the adjacent similarity of one or more chains against the DDIM step.
-
-    `curves[label]` is (n_points,), or (n_points, T-1) with one value a pair of frames: then the
-    mean over the pairs is drawn. The first point stands at 0. Lines differ in stroke and marker as
-    well as in colour. Raises ValueError for no curves or other shapes. Source: Fig. 4, left panel.
-    """
-    if not curves or any(curve.ndim not in (1, 2) or not len(curve) for curve in curves.values()):
-        raise ValueError("curves wants one or more tensors (n_points,) or (n_points, T-1) by label")
-    figure, (axes,) = _figure(title)
-    parts = []
-    for index, (label, curve) in enumerate(curves.items()):
-        values = (curve if curve.ndim == 1 else curve.mean(1)).tolist()
-        axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
-        parts.append(_from_to(label, values))
-    axes.set(xlabel=x_label, ylabel=y_label)
-    # Below the panel, where it hides no curve.
-    figure.legend(loc="outside lower center", ncols=min(4, len(curves)), frameon=False)
-    figure.set_label(f"Line chart, {y_label} against {x_label}: {'; '.join(parts)}.")
-    return figure
-
-
 def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figure:
     """Draw temporal loss, feature similarity and its variation over the steps of fine-tuning.
 
@@ -88,7 +56,7 @@ def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figur
     window = min(window, max(1, len(steps) // 2))
     loss = torch.tensor([step.temporal_loss for step in steps])
     similarity = torch.tensor([step.similarity for step in steps])
-    figure, (left, middle, right) = _figure(
+    figure, (left, middle, right) = panels(
         "Temporal loss (Eq. 4)", "Feature similarity", "Variation of the similarity"
     )
     for axes, values, y_label in (
@@ -102,7 +70,7 @@ def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figur
     left.legend()
     variation = similarity.unfold(0, window, 1).std(1, correction=0)
     _draw_line(right, variation, window, "", f"deviation over {window} steps (no unit)")
-    parts = [_from_to(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
+    parts = [from_to(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
     text = f"Three line charts over {len(steps)} training steps, in windows of {window}"
     figure.set_label(f"{text}: {'; '.join(parts)}.")
     return figure
@@ -152,40 +120,11 @@ def play(clip: Clip, label: str = "") -> Described:
     return Described(f"<div>{video}<br>{sheet.data}</div>", text)
 
 
-def _figure(*titles: str) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure with one panel a title, made without pyplot: nothing to close."""
-    size = (7.5, 4.0) if len(titles) == 1 else (3.4 * len(titles), 3.4)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = list(figure.subplots(1, len(titles), squeeze=False)[0])
-    for axes, title in zip(panels, titles):
-        axes.set_title(title, fontsize=11)
-        axes.grid(alpha=0.3)
-        axes.locator_params(axis="x", integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
-
-
-def _style(index: int, n_points: int) -> dict:
-    return {
-        "color": PALETTE[index % len(PALETTE)],
-        "linestyle": _LINES[index % len(_LINES)],
-        "marker": _MARKS[index % len(_MARKS)],
-        # Markers of curves that lie on each other stand at different steps.
-        "markevery": (index % 4, max(1, n_points // 6)) if n_points > 4 else 1,
-        "linewidth": 1.8,
-        "markersize": 6,
-    }
-
-
 def _draw_line(axes: Axes, values: Tensor, window: int, label: str, y_label: str) -> None:
     """Draw a statistic over windows of steps, each at its last step."""
     steps = range(window - 1, window - 1 + len(values))
     axes.plot(steps, values.tolist(), color=PALETTE[0], label=label)
     axes.set(xlabel="training step", ylabel=y_label)
-
-
-def _from_to(name: str, values: Sequence[float]) -> str:
-    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
 
 
 def _sheet_text(clips: Mapping[str, Clip]) -> str:

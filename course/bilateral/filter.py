@@ -2,9 +2,10 @@
 
 Images have shape (N, C, H, W). The window is square, borders are reflected without repeating the
 edge, and each channel is filtered by itself: the intensity distance is that of Eq. 11, a scalar.
-Memory is a few copies of the image, or 8 MiB where that is more, whatever the window, with a
-gradient, too (`course.bilateral.kernel`). Half precision is computed in float32 and comes back in
-its own type.
+Memory is a few copies of the image, whatever the window, with a gradient, too
+(`course.bilateral.kernel`). Half precision is computed in float32 and comes back in its own type.
+`torch.compile(bilateral_filter, dynamic=False)` is an option where no gradient is wanted: for each
+size of image it compiles for some seconds, and then takes about half of the time.
 
 Pixels that are NaN or infinite raise an error on the CPU. On other devices a look at them would
 make the host wait, so there they are not looked for, and spread over the windows around them.
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -22,6 +22,17 @@ from torch import Tensor
 from course.bilateral.kernel import weighted_differences
 from course.bilateral.sinkhorn import balance, fold_weights
 from course.bilateral.taps import guide_scale, reflect, taps
+from course.checks import (
+    check_choice,
+    check_number,
+    check_real,
+    check_same_shape,
+    check_shape,
+    check_values,
+    check_whole,
+    complaint,
+    widen,
+)  # fmt: skip
 
 
 def bilateral_filter(
@@ -39,15 +50,9 @@ def bilateral_filter(
     kernel_size is odd, in pixels; sigma_spatial in pixels, sigma_intensity in units of the guide,
     infinity allowed. The weights come from `guide`, a tensor of x's shape, or from `x` itself:
     with a guide that does not depend on `x` the filter is linear in `x`.
-
-    normalization="row" is Eq. 9: the weights of each pixel sum to one. "sinkhorn" scales rows and
-    columns of the same kernel until both sum to one. Reflection makes the kernel unsymmetric,
-    but halving its rows along each border (twice in corners) mends that exactly, so the
-    doubly stochastic matrix is symmetric and of spectral norm 1; only its first derivative with
-    respect to the guide is available.
-
-    `torch.compile(bilateral_filter, dynamic=False)` is an option where no gradient is wanted: for
-    each size of image it compiles for some seconds, and then takes about half of the time.
+    normalization="row" is Eq. 9: the weights of each pixel sum to one. With "sinkhorn" those that
+    reach each pixel do so too: the matrix is symmetric, doubly stochastic and of spectral norm 1,
+    and only its first derivative with respect to the guide is available.
 
     Raises ValueError for an even window, one that the image is too small to reflect, a sigma that
     is not positive, an unknown normalization, a wrong shape or, on the CPU, NaN or infinity;
@@ -55,7 +60,7 @@ def bilateral_filter(
     Source: Eq. 9 to 11 and 34; Lemma 4.7, repaired.
     """
     _check_arguments(x, guide, kernel_size, sigma_spatial, sigma_intensity, normalization)
-    values, weights_of = _widen(x), _widen(x if guide is None else guide)
+    values, weights_of = widen(x), widen(x if guide is None else guide)
     scale = guide_scale(sigma_intensity, values.dtype)
     # Values that tiny scales would make denormal go by themselves, beside the guide.
     if normalization == "row" and guide is None and scale > torch.finfo(values.dtype).eps:
@@ -63,14 +68,11 @@ def bilateral_filter(
         sums, totals = weighted_differences(scaled, None, kernel_size, sigma_spatial)
         return torch.addcdiv(values, sums, totals, value=1 / scale).to(x.dtype)
     spread = reflect(weights_of.to(values.dtype), kernel_size).mul_(scale)
-    if normalization == "row":
-        reflected = reflect(values, kernel_size)
-        sums, totals = weighted_differences(reflected, spread, kernel_size, sigma_spatial)
-        return torch.addcdiv(values, sums, totals).to(x.dtype)
-    multiply = partial(_multiply, spread, kernel_size, sigma_spatial)
-    fold = fold_weights(x.shape[-2], x.shape[-1], values)
-    factor = balance(lambda image: fold * multiply(image), values)
-    return (factor * fold * multiply(factor * values)).to(x.dtype)
+    if normalization == "sinkhorn":
+        return _balanced(values, spread, kernel_size, sigma_spatial).to(x.dtype)
+    reflected = reflect(values, kernel_size)
+    sums, totals = weighted_differences(reflected, spread, kernel_size, sigma_spatial)
+    return torch.addcdiv(values, sums, totals).to(x.dtype)
 
 
 def bilateral_weights(
@@ -90,7 +92,7 @@ def bilateral_weights(
     Raises as `bilateral_filter`. Source: w(x, y) in Eq. 36.
     """
     _check_arguments(x, guide, kernel_size, sigma_spatial, sigma_intensity, normalization)
-    spread = _widen(x if guide is None else guide).to(_widen(x).dtype)
+    spread = widen(x if guide is None else guide).to(widen(x).dtype)
     spread = spread * guide_scale(sigma_intensity, spread.dtype)
     kernel = _dense_kernel(spread, kernel_size, sigma_spatial)
     if normalization == "row":
@@ -140,6 +142,18 @@ def _lambert_w(z: float) -> float:
     return w
 
 
+def _balanced(values: Tensor, spread: Tensor, window: int, sigma_spatial: float) -> Tensor:
+    """Filter with rows and columns of the kernel scaled until both sum to one.
+
+    Reflection makes the kernel unsymmetric, but halving its rows along each border (twice in
+    corners) mends that exactly.
+    """
+    multiply = partial(_multiply, spread, window, sigma_spatial)
+    fold = fold_weights(values.shape[-2], values.shape[-1], values)
+    factor = balance(lambda image: fold * multiply(image), values)
+    return factor * fold * multiply(factor * values)
+
+
 def _multiply(spread: Tensor, window: int, sigma_spatial: float, image: Tensor) -> Tensor:
     """Multiply an image (N, C, H, W) with the kernel matrix, which is not normalized."""
     reflected = reflect(image, window)
@@ -166,66 +180,24 @@ def _reflected_index(size: int, shift: int, device: torch.device) -> Tensor:
     return last - (last - (torch.arange(size, device=device) + shift).abs()).abs()
 
 
-def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
 def _check_arguments(
-    x: Tensor,
-    guide: Tensor | None,
-    window: int,
-    spatial: float,
-    intensity: float,
-    normalization: str,
+    x: Tensor, guide: Tensor | None, window: int, spatial: float, intensity: float, scaling: str
 ) -> None:
     images = {"x": x} if guide is None else {"x": x, "guide": guide}
-    for name, tensor in images.items():
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            came = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(
-                f"{name} must be a real floating-point tensor, but {came} came: "
-                "convert it first, for example with .float()"
-            )
-    if x.ndim != 4:
-        raise ValueError(f"x must have shape (N, C, H, W), but {tuple(x.shape)} came")
-    if guide is not None and guide.shape != x.shape:
-        raise ValueError(
-            f"guide must have the shape of x, {tuple(x.shape)}, but {tuple(guide.shape)} came"
-        )
-    if normalization not in ("row", "sinkhorn"):
-        raise ValueError(f"normalization must be 'row' or 'sinkhorn', but {normalization!r} came")
+    check_real(**images)
+    check_shape("x", x, "N", "C", "H", "W")
+    check_same_shape(**images)
+    check_choice("normalization", scaling, ("row", "sinkhorn"))
     _check_window(window, spatial, intensity)
-    if window // 2 >= min(x.shape[-2:]):
-        raise ValueError(
-            f"kernel_size {window} is too wide to reflect an image of {x.shape[-2]} x "
-            f"{x.shape[-1]} pixels: take {2 * min(x.shape[-2:]) - 1} or less"
-        )
-    for name, tensor in images.items():
-        _check_finite(name, tensor)
-
-
-def _check_finite(name: str, image: Tensor) -> None:
-    if image.device.type != "cpu" or image.numel() == 0:
-        return
-    try:
-        low, high = image.detach().aminmax()  # one pass; NaN comes through
-        finite = math.isfinite(low) and math.isfinite(high)
-    except RuntimeError:  # within vmap or a trace there are no values to look at
-        return
-    if not finite:
-        raise ValueError(
-            f"{name} must be finite, but holds NaN or infinity (smallest {low:g}, largest "
-            f"{high:g}): replace such pixels, for example with torch.nan_to_num"
-        )
+    shortest = min(x.shape[-2:])
+    hint = f"it is too wide to reflect an image of {x.shape[-2]} x {x.shape[-1]} pixels"
+    check_whole("kernel_size", window, 1, 2 * shortest - 1, hint)
+    for name, image in images.items():
+        check_values(name, image, hint="replace such pixels, for example with torch.nan_to_num")
 
 
 def _check_window(kernel_size: int, sigma_spatial: float, sigma_intensity: float) -> None:
-    if not isinstance(kernel_size, Integral) or isinstance(kernel_size, bool):
-        raise TypeError(f"kernel_size must be a whole number, but {kernel_size!r} came")
-    if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"kernel_size must be odd and positive, but {kernel_size} came")
-    for name, sigma in (("sigma_spatial", sigma_spatial), ("sigma_intensity", sigma_intensity)):
-        if not isinstance(sigma, Real) or isinstance(sigma, bool):
-            raise TypeError(f"{name} must be a plain number, but {type(sigma).__name__} came")
-        if not sigma > 0:
-            raise ValueError(f"{name} must be positive, but {sigma} came")
+    if check_whole("kernel_size", kernel_size, 1) % 2 == 0:
+        raise ValueError(complaint("kernel_size", kernel_size, "an odd number", "add or take 1"))
+    check_number("sigma_spatial", sigma_spatial, above=0, finite=False)
+    check_number("sigma_intensity", sigma_intensity, above=0, finite=False)

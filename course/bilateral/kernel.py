@@ -2,13 +2,13 @@
 
 For each pixel i this module computes S_i, the sum over its window of w_ij (v_j - v_i), and D_i, the
 sum of w_ij: the filter is v + S / D. As w_ij = w_ji, half of the window gives both ends of every
-pair. Images lie padded in one flat vector, so that a tap of the window is one constant offset; what
-wraps around a row only reaches the padding, which is cut off at the end.
+pair. All planes lie below each other in one tall image, so that a tap of the window is one shift of
+it; what crosses from plane to plane only reaches the padding, which is cut off at the end.
 
-The flat vector is worked off in stretches: all taps of a stretch at once, in a workspace that does
-not grow with the window, so memory is a few copies of the image. Autograd would keep the weights of
-all taps, a window's worth of images; the backward pass here computes them again instead. Weights
-are powers of 2, which torch computes on a CPU faster than powers of e.
+The tall image is worked off in blocks of rows that fit a CPU's caches, in place, so memory is a few
+copies of the image. Autograd would keep the weights of all taps, a window's worth of images; the
+backward pass here computes them again instead. Weights are powers of 2, which torch computes on a
+CPU faster than powers of e.
 
 `torch.compile` turns a loop over taps into one pass over the image by itself. So it is given that
 loop, and everything else here is passed over.
@@ -16,21 +16,20 @@ loop, and everything else here is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from course.bilateral.taps import SLOPE, log_spatial_weight, pull_back_plainly, shifted, sum_plainly
+from course.bilateral.taps import SLOPE, pull_back_plainly, shifted, sum_plainly, taps
 
-# Numbers in the workspace, measured: an operation must last longer than it takes to start it, and
-# on a CPU the buffers should fit the caches. A backward pass is to fit in little memory, too.
-_FORWARD_ON_CPU, _BACKWARD_ON_CPU, _WORKSPACE_ELSEWHERE = 1 << 21, 1 << 20, 1 << 24
-# Forward it is no smaller than this many images: the GNU C library keeps freed memory for the next
-# call up to twice the largest block, and to fetch what it gave back took as long as the filter.
-_IMAGES_IN_WORKSPACE = 4
+# Numbers in a buffer, measured: an operation must last longer than it takes to start it, and on a
+# CPU the buffers should fit the caches.
+_BUFFER_ON_CPU, _BUFFER_ELSEWHERE = 1 << 18, 1 << 24
+
+_Window = tuple[slice, slice]
 
 
 def weighted_differences(
@@ -59,19 +58,18 @@ class _WeightedDifferences(torch.autograd.Function):
     def forward(
         values: Tensor, guide: Tensor | None, window: int, sigma: float
     ) -> tuple[Tensor, Tensor]:
-        flat = values.reshape(-1)
-        flat_guide = flat if guide is None else guide.reshape(-1)
-        ends = values.new_zeros(2, flat.numel())
-        ends[0] = 1  # the weight of the centre
-        signs = values.new_tensor([[1], [-1]])
-        size = max(_FORWARD_ON_CPU, _IMAGES_IN_WORKSPACE * values.numel())
-        for stretch in _stretches(values, window, sigma, 2, size):
-            weight, weighted = stretch.weigh(flat_guide)
+        rows, spread = _tall(values), _tall(values if guide is None else guide)
+        sums, totals = torch.zeros_like(rows), torch.ones_like(rows)  # 1 is the centre's weight
+        for near, far, log, (weight, apart) in _pairs(values, window, sigma, 2):
+            _weigh(spread[far], spread[near], log, weight, apart)
             if guide is not None:
-                stretch.subtract(flat, out=weighted)
-            weighted.mul_(weight)
-            stretch.add_to_ends(ends, signs)
-        totals, sums = (shifted(end.view(values.shape), 0, 0, window) for end in ends)
+                torch.sub(rows[far], rows[near], out=apart)
+            apart.mul_(weight)
+            sums[near].add_(apart)
+            sums[far].sub_(apart)
+            totals[near].add_(weight)
+            totals[far].add_(weight)
+        sums, totals = (shifted(tall.view(values.shape), 0, 0, window) for tall in (sums, totals))
         return sums, totals
 
     @staticmethod
@@ -99,121 +97,60 @@ def _pull_back(
     A pair contributes w ((p_i - p_j)(v_j - v_i) + q_i + q_j), and its derivatives with respect to
     its two ends are opposite: they, too, are computed once for both.
     """
-    p, minus_q = (pad(u, (window // 2,) * 4).reshape(-1) for u in (p, -q))
-    flat = values.reshape(-1)
-    flat_guide = flat if guide is None else guide.reshape(-1)
-    ends = flat.new_zeros(1 if guide is None else 2, flat.numel())
-    signs, n_buffers = -flat.new_ones(len(ends), 1), 4 if guide is None else 5
-    for stretch in _stretches(values, window, sigma, n_buffers, _BACKWARD_ON_CPU):
-        weight, distance = stretch.weigh(flat_guide)
-        p_difference = stretch.subtract(p, out=stretch.views[2])
-        to_weight = stretch.add(minus_q, out=stretch.views[3])
-        apart = distance if guide is None else stretch.subtract(flat, out=stretch.views[4])
-        to_weight.addcmul_(p_difference, apart)
+    p, q = (_tall(pad(u, (window // 2,) * 4)) for u in (p, q))
+    rows, spread = _tall(values), _tall(values if guide is None else guide)
+    ends = rows.new_zeros(1 if guide is None else 2, *rows.shape)
+    n_buffers = 4 if guide is None else 5
+    for near, far, log, buffers in _pairs(values, window, sigma, n_buffers):
+        weight, distance, p_difference, to_weight, apart = *buffers[:4], buffers[-1]
+        _weigh(spread[far], spread[near], log, weight, distance)
+        apart = distance if guide is None else torch.sub(rows[far], rows[near], out=apart)
+        torch.sub(p[near], p[far], out=p_difference)
+        torch.add(q[near], q[far], out=to_weight).addcmul_(p_difference, apart)
         distance.mul_(weight)  # first: a huge distance has the weight 0
         weight.mul_(p_difference)
         if guide is None:
             weight.addcmul_(distance, to_weight, value=SLOPE)
         else:
             distance.mul_(to_weight.mul_(SLOPE))
-        stretch.add_to_ends(ends, signs)
+        for end, pull in zip(ends, (weight, distance)):
+            end[far].add_(pull)
+            end[near].sub_(pull)
     gradients = ends.view(len(ends), *values.shape)
     return gradients[0], None if guide is None else gradients[1]
 
 
-class _Taps(NamedTuple):
-    """A rectangle of taps: what lies right of the centre, or the rows of the window below it."""
-
-    first: int  # its first tap, in the order of all taps of the half window
-    n_rows: int
-    n_columns: int
-    shift: int  # from a pixel to its neighbour at the first tap, in the flat image
+def _weigh(far: Tensor, near: Tensor, log: Tensor, weight: Tensor, distance: Tensor) -> None:
+    """Write the differences in guide into `distance` and the weights of Eq. 9 into `weight`."""
+    torch.sub(far, near, out=distance)
+    torch.addcmul(log, distance, distance, value=-1, out=weight).exp2_()
 
 
-class _Stretch:
-    """A stretch of the flat images against half of the window: its K taps of m pixels.
+def _tall(images: Tensor) -> Tensor:
+    """Return the planes of (N, C, H, W) below each other, (N C H, W)."""
+    return images.reshape(-1, images.shape[-1])
 
-    `views` (K, m) are the parts of the buffers to work in. The first two buffers have margins of
-    zeros, so that sums over pairs by their far end are sums over a sheared view.
+
+def _pairs(
+    padded: Tensor, window: int, sigma: float, n_buffers: int
+) -> Iterator[tuple[_Window, _Window, Tensor, Tensor]]:
+    """Yield both ends of all pairs, block by block and tap by tap: near and far windows.
+
+    With them come the logarithm of the tap's spatial weight and buffers of the windows' size.
     """
-
-    def __init__(self, start: int, length: int, half: _HalfWindow, buffers: Tensor) -> None:
-        self.start, self.length, self.half = start, length, half
-        self.worked = buffers[:, :, half.margin : half.margin + length]
-        self.views = self.worked.unbind()
-
-    def weigh(self, flat_guide: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights and the differences in guide, in the first two buffers."""
-        weight, distance = self.views[:2]
-        self.subtract(flat_guide, out=distance)
-        torch.addcmul(self.half.logs, distance, distance, value=-1, out=weight).exp2_()
-        return weight, distance
-
-    def subtract(self, flat: Tensor, *, out: Tensor) -> Tensor:
-        """Return the far end of each pair less its near end."""
-        return self._combine(torch.sub, flat, out)
-
-    def add(self, flat: Tensor, *, out: Tensor) -> Tensor:
-        """Return the sum over both ends of each pair."""
-        return self._combine(torch.add, flat, out)
-
-    def add_to_ends(self, ends: Tensor, signs: Tensor) -> None:
-        """Add the first buffers to `ends` at the near ends of pairs, `signs` times at the far."""
-        n, (per_buffer, per_tap, _) = len(ends), self.worked.stride()
-        ends[:, self.start : self.start + self.length] += self.worked[:n].sum(1)
-        for first, n_rows, n_columns, shift in self.half.rectangles:
-            shape = (n, n_columns, self.length + n_columns - 1)
-            for row in range(n_rows):  # a sum over rows, too, takes many times as long
-                by_far_end = self.worked[:n, first + row * n_columns :].as_strided(
-                    shape, (per_buffer, per_tap - 1, 1)
-                )
-                far = self.start + shift + row * self.half.width
-                ends[:, far : far + shape[2]].addcmul_(by_far_end.sum(1), signs)
-
-    def _combine(self, operation: Callable, flat: Tensor, out: Tensor) -> Tensor:
-        near = flat[self.start : self.start + self.length]
-        for first, n_rows, n_columns, shift in self.half.rectangles:
-            shape = (n_rows, n_columns, self.length)
-            far = flat[self.start + shift :].as_strided(shape, (self.half.width, 1, 1))
-            taps_of_it = out[first : first + n_rows * n_columns]
-            operation(far, near, out=taps_of_it.unflatten(0, shape[:2]))
-        return out
-
-
-class _HalfWindow:
-    """The taps behind the centre, which with their mirror images are the window.
-
-    `logs` (K, 1) are their spatial weights, `margin` is how far the ends of a row are apart.
-    """
-
-    def __init__(self, padded: Tensor, window: int, sigma: float) -> None:
-        radius, self.width, self.margin = window // 2, padded.shape[-1], window - 1
-        self.rectangles = [
-            _Taps(0, 1, radius, shift=1),
-            _Taps(radius, radius, window, shift=self.width - radius),
-        ]
-        behind = [(dy, dx) for dy in range(radius + 1) for dx in range(-radius, radius + 1)]
-        logs = [log_spatial_weight(*tap, sigma) for tap in behind[radius + 1 :]]
-        self.logs = padded.new_tensor(logs)[:, None]
-        # Pixels beyond are padding, and so are their neighbours: no pair of theirs counts.
-        self.n_pixels = padded.numel() - radius * self.width - radius
-
-
-def _stretches(
-    padded: Tensor, window: int, sigma: float, n_buffers: int, size: int
-) -> Iterator[_Stretch]:
-    """Cut flat images into stretches whose taps fill `size` numbers, a workspace."""
-    half = _HalfWindow(padded, window, sigma)
-    if window == 1 or half.n_pixels <= 0:
-        return
-    if padded.device.type != "cpu":
-        size = _WORKSPACE_ELSEWHERE
-    n_stretches = -(-half.n_pixels // max(size // n_buffers // len(half.logs), 1))
-    length = -(-half.n_pixels // n_stretches)
-    buffers = padded.new_empty(n_buffers, len(half.logs), length + 2 * half.margin)
-    buffers[:2, :, : half.margin] = buffers[:2, :, -half.margin :] = 0
-    for start in range(0, half.n_pixels, length):
-        if start + length > half.n_pixels:  # shorter, with old numbers behind it
-            length = half.n_pixels - start
-            buffers[:2, :, half.margin + length :] = 0
-        yield _Stretch(start, length, half, buffers)
+    radius, width, n_rows = window // 2, padded.shape[-1], len(_tall(padded))
+    behind = [tap for tap in taps(window, sigma) if tap[:2] > (0, 0)]
+    logs = padded.new_tensor([log for _, _, log in behind]).unbind()
+    size = _BUFFER_ON_CPU if padded.device.type == "cpu" else _BUFFER_ELSEWHERE
+    block = min(max(1, size // max(1, width)), n_rows)
+    workspace = padded.new_empty(n_buffers, block * width)
+    for start in range(0, n_rows, max(1, block)):
+        for (dy, dx, _), log in zip(behind, logs):
+            stop = min(start + block, n_rows - dy)
+            # Columns further out are padding at both ends.
+            left, right = radius - max(dx, 0), width - radius - min(dx, 0)
+            shape = (n_buffers, max(0, stop - start), right - left)
+            near = slice(start, stop), slice(left, right)
+            far = slice(start + dy, stop + dy), slice(left + dx, right + dx)
+            if shape[1]:
+                yield near, far, log, workspace[:, : shape[1] * shape[2]].view(shape)

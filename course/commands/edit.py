@@ -194,7 +194,7 @@ def _add_sound(options: Namespace) -> None:
 
 def _draw_similarity(result: Edit, output: Path) -> Path:
     """Write the curve of adjacent similarity of the edit and of what it is held against."""
-    from course.display import similarity_figure
+    from course.editing.chart import similarity_figure
     from course.files import safe_output
 
     rows = ("source", "edit", "no adapter", "frame by frame", "frozen clip")

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course.checks import check_choice, check_whole
 from course.diffusion.schedule import (
     PREDICTION_TYPES,
     Level,
     NoiseSchedule,
-    check_choice,
-    check_index,
-    check_tensors,
+    check_latents,
     mix,
     noise_at,
     original_at,
@@ -104,26 +103,23 @@ def invert(
     diffusers; each of `refine` fixed-point rounds predicts it anew from the destination's own
     latents. A first velocity becomes noise at the destination's level, as the model means it, or
     with `velocity_level="source"` at the source's, as in diffusers' DDIMInverseScheduler: a far
-    worse round trip. `skip` stops before the noisiest timesteps; `sample` with the same `skip`
-    starts there. The other arguments and the errors are those of `sample`.
+    worse round trip. `skip` stops where `sample` with the same `skip` starts. The other arguments
+    and the errors are those of `sample`.
     """
     check_choice("velocity_level", velocity_level, VELOCITY_LEVELS)
     chain = _Chain(noise_predictor, latent_filter, filter_target, prediction_type)
     pairs = _pairs(latents, schedule, n_steps, skip)[::-1]
-    if check_index("refine", refine) < 0:
-        raise ValueError(f"refine must be 0 or more, got {refine}")
+    check_whole("refine", refine, 0)
 
     def steps(latents: Tensor) -> Iterator[DiffusionStep]:
         for index, (timestep, previous) in enumerate(pairs):
             level = schedule.level(timestep, latents)
             lower = schedule.level(previous, latents, clean=schedule.final_alpha_cumprod)
             filtered = chain.filtered(latents)
-            reading = lower if velocity_level == "source" else level
-            noise = chain.noise(filtered, timestep, reading)
+            noise = chain.noise(filtered, timestep, lower if velocity_level == "source" else level)
             for _ in range(refine):
                 source, _original = chain.split(filtered, noise, lower)
-                guess = transport(source, noise, lower, level)
-                noise = chain.noise(guess, timestep, level)
+                noise = chain.noise(transport(source, noise, lower, level), timestep, level)
             source, original = chain.split(filtered, noise, lower)
             latents = transport(source, noise, lower, level)
             yield DiffusionStep(index, timestep, previous, latents, original, noise)
@@ -170,8 +166,7 @@ def _pairs(
     latents: Tensor, schedule: NoiseSchedule, n_steps: int, skip: int
 ) -> list[tuple[int, int]]:
     """Return (timestep, previous timestep) from noise to data, without the `skip` noisiest."""
-    check_tensors(latents, latents)
+    check_latents(latents, latents)
     timesteps = schedule.timesteps(n_steps).tolist()
-    if not 0 <= check_index("skip", skip) < n_steps:
-        raise ValueError(f"skip must be between 0 and n_steps - 1 = {n_steps - 1}, got {skip}")
+    check_whole("skip", skip, 0, n_steps - 1, "it leaves out the noisiest of n_steps")
     return [(t, schedule.previous_timestep(t, n_steps)) for t in timesteps[skip:]]

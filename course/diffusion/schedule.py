@@ -7,17 +7,26 @@ clean) to `len(schedule) - 1` (almost noise); a negative one is the clean end of
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from course.checks import (
+    check_choice,
+    check_real,
+    check_same_shape,
+    check_shape,
+    check_whole,
+    complaint,
+)  # fmt: skip
+
 Timestep = int | Tensor
 Level = float | Tensor  # a value of alpha-bar
 SPACINGS = ("leading", "trailing")
 PREDICTION_TYPES = ("epsilon", "v_prediction")
+_FROM_0 = "they count from 0, and schedule.timesteps(n) gives those of a chain"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +49,7 @@ class NoiseSchedule:
     def __post_init__(self) -> None:
         check_choice("timestep_spacing", self.timestep_spacing, SPACINGS)
         check_choice("prediction_type", self.prediction_type, PREDICTION_TYPES)
-        if check_index("steps_offset", self.steps_offset) < 0:
-            raise ValueError(f"steps_offset must be 0 or more, got {self.steps_offset}")
+        check_whole("steps_offset", self.steps_offset, 0)
         alphas = _check_alphas("alphas", self.alphas)
         product = alphas.cumprod(0)
         given = product if self.alphas_cumprod is None else self.alphas_cumprod
@@ -49,10 +57,8 @@ class NoiseSchedule:
         # 1e-3 lets float32 running products pass and stops a mix-up of the two arguments.
         same = given.shape == product.shape and torch.allclose(given, product, rtol=1e-3, atol=0)
         if not same or (given.diff() > 0).any():
-            raise ValueError(
-                "alphas_cumprod must be the falling running product of alphas; "
-                "pass alphas alone to have it computed"
-            )
+            wanted, hint = "the falling running product of alphas", "pass alphas alone"
+            raise ValueError(complaint("alphas_cumprod", "another tensor", wanted, hint))
         object.__setattr__(self, "alphas", alphas)
         object.__setattr__(self, "alphas_cumprod", given)
         object.__setattr__(self, "_levels", tuple(given.tolist()))
@@ -75,10 +81,8 @@ class NoiseSchedule:
         config = getattr(scheduler, "config", None)
         product = getattr(scheduler, "alphas_cumprod", None)
         if config is None or product is None:
-            raise TypeError(
-                "scheduler must have .config and .alphas_cumprod, as DDIMScheduler "
-                f"has; got {type(scheduler).__name__}"
-            )
+            wanted = "one with .config and .alphas_cumprod, as DDIMScheduler"
+            raise TypeError(complaint("scheduler", type(scheduler).__name__, wanted))
         defaults = {
             "set_alpha_to_one": True,
             "steps_offset": 0,
@@ -106,11 +110,7 @@ class NoiseSchedule:
         unless 1 <= n_steps <= len(self).
         """
         total = len(self)
-        if not 1 <= check_index("n_steps", n_steps) <= total:
-            raise ValueError(
-                f"n_steps must be between 1 and the {total} training steps, got {n_steps}; "
-                "25 to 50 are usual"
-            )
+        check_whole("n_steps", n_steps, 1, total, "25 to 50 are usual")
         if self.timestep_spacing == "trailing":
             # The stride that NumPy's arange computes: halves then round as they do in diffusers.
             stride = total - (total - total / n_steps)
@@ -137,31 +137,22 @@ class NoiseSchedule:
         """
         if isinstance(timestep, Tensor):
             if timestep.dtype not in (torch.int16, torch.int32, torch.int64, torch.uint8):
-                raise TypeError(f"timestep must hold integers, got {timestep.dtype}")
+                raise TypeError(complaint("timestep", timestep.dtype, "a tensor of integers"))
             if timestep.ndim or timestep.device.type != "cpu":
                 return self._levels_at(timestep, latents, clean)
-        timestep = check_index("timestep", timestep)
-        if timestep >= len(self) or (timestep < 0 and clean is None):
-            raise ValueError(
-                f"timestep must be between 0 and {len(self) - 1}, got {timestep}; "
-                "they count from 0, and schedule.timesteps(n) gives those of a chain"
-            )
+        timestep = self._check_timestep(timestep, clean)
         return self._levels[timestep] if timestep >= 0 else clean
 
+    def _check_timestep(self, timestep: object, clean: float | None) -> int:
+        least = 0 if clean is None else None
+        return check_whole("timestep", timestep, least, len(self) - 1, _FROM_0)
+
     def _levels_at(self, timestep: Tensor, latents: Tensor, clean: float | None) -> Tensor:
-        if timestep.ndim > 1 or (timestep.ndim and latents.shape[:1] != timestep.shape):
-            raise ValueError(
-                "timestep must be one integer or one for each of the latents, got "
-                f"{tuple(timestep.shape)} for latents {tuple(latents.shape)}"
-            )
+        if timestep.ndim:
+            check_shape("timestep", timestep, len(latents), hint="give one for each of the latents")
         if timestep.device.type == "cpu":  # reading these costs no synchronisation
-            low, high = timestep.min(), timestep.max()
-            if high >= len(self) or (clean is None and low < 0):
-                raise ValueError(
-                    f"timesteps must be between 0 and {len(self) - 1}, got "
-                    f"{int(low)} to {int(high)}; they count from 0, and schedule.timesteps(n) "
-                    "gives those of a chain"
-                )
+            for outermost in (timestep.min(), timestep.max()):
+                self._check_timestep(int(outermost), clean)
         mps = "mps" in (timestep.device.type, latents.device.type)  # it has no float64
         table = self.alphas_cumprod.float() if mps else self.alphas_cumprod
         # Indexing with a scalar tensor would read it back to the host; index_select does not.
@@ -179,7 +170,7 @@ def add_noise(
     Raises TypeError for latents that are not floating point and ValueError for a timestep outside
     the schedule or shapes that differ. Source: the forward process behind Eq. 5.
     """
-    check_tensors(latents, noise)
+    check_latents(latents, noise)
     level = schedule.level(timestep, latents)
     return mix(level**0.5, latents, (1 - level) ** 0.5, noise)
 
@@ -188,7 +179,7 @@ def predicted_original(
     latents: Tensor, predicted_noise: Tensor, timestep: Timestep, schedule: NoiseSchedule
 ) -> Tensor:
     """Return the x_0 (N, ...) that x_t and its noise imply; undoes `add_noise`, raises alike."""
-    check_tensors(latents, predicted_noise)
+    check_latents(latents, predicted_noise)
     return original_at(latents, predicted_noise, schedule.level(timestep, latents))
 
 
@@ -200,7 +191,7 @@ def velocity_to_noise(
     `velocity` (N, ...) is what a v-prediction model returns for the noisy `latents` at `timestep`.
     Raises as `add_noise` does. Source: Salimans and Ho, arXiv 2202.00512, Appendix D.
     """
-    check_tensors(latents, velocity)
+    check_latents(latents, velocity)
     return noise_at(velocity, latents, schedule.level(timestep, latents))
 
 
@@ -208,7 +199,7 @@ def noise_to_velocity(
     noise: Tensor, latents: Tensor, timestep: Timestep, schedule: NoiseSchedule
 ) -> Tensor:
     """Return the velocity of noisy `latents` (N, ...); the inverse of `velocity_to_noise`."""
-    check_tensors(latents, noise)
+    check_latents(latents, noise)
     level = schedule.level(timestep, latents)
     return mix(level**-0.5, noise, -(((1 - level) / level) ** 0.5), latents)
 
@@ -232,53 +223,24 @@ def mix(a: Level, x: Tensor, b: Level, y: Tensor) -> Tensor:
     return (a * x + b * y).to(x.dtype)
 
 
-def check_index(name: str, value: object) -> int:
-    """Return `value` as an int; TypeError, with the argument's `name`, if it is no integer."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise ValueError, with the argument's `name`, if `value` is none of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
-
-
-def check_tensors(latents: Tensor, other: Tensor) -> None:
-    """Raise unless both are floating point tensors (TypeError) of one shape (ValueError)."""
-    for tensor in (latents, other):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(
-                f"latents and noise must be floating point tensors, got {got}; "
-                "convert with .float()"
-            )
-    if latents.shape != other.shape:
-        raise ValueError(
-            f"latents and noise must have one shape, got {tuple(latents.shape)} "
-            f"and {tuple(other.shape)}"
-        )
+def check_latents(latents: Tensor, other: Tensor) -> None:
+    """Ask for latents and noise that are floating-point tensors of one shape."""
+    check_real(latents=latents, noise=other)
+    check_same_shape(latents=latents, noise=other)
 
 
 def _check_alphas(name: str, values: Tensor) -> Tensor:
-    if not isinstance(values, Tensor) or values.ndim != 1 or len(values) == 0:
-        raise ValueError(
-            f"{name} must be a tensor of shape (steps,), got "
-            f"{tuple(values.shape) if isinstance(values, Tensor) else values!r}; "
-            "pass one number for each training step, as in torch.tensor([0.99, 0.98])"
-        )
+    hint = "pass one number for each training step, as in torch.tensor([0.99, 0.98])"
+    if not isinstance(values, Tensor):
+        raise ValueError(complaint(name, repr(values), "a tensor", hint))
+    check_shape(name, values, "steps", least=1, hint=hint)
     values = values.detach().double().cpu()
     outside = ~((values > 0) & (values <= 1))  # NaN is outside too
     if outside.any():
         where = int(outside.nonzero()[0])
-        raise ValueError(
-            f"{name} must lie in (0, 1], got {values[where]:g} at timestep {where}; "
-            "was 1 - alpha passed, or a schedule with zero terminal signal?"
-        )
+        hint = "was 1 - alpha passed, or a schedule with zero terminal signal?"
+        came = f"{values[where]:g} at timestep {where}"
+        raise ValueError(complaint(name, came, "every value in (0, 1]", hint))
     return values
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from course.diffusion.schedule import Level, NoiseSchedule, Timestep, check_tensors, mix
+from course.checks import check_number, check_same_shape, complaint
+from course.diffusion.schedule import Level, NoiseSchedule, Timestep, check_latents, mix
 
 
 def ancestral_step(
@@ -31,7 +32,7 @@ def ancestral_step(
     factor alpha_t becomes that of the stride, abar_t / abar_{t-k}. The noise z is `noise`, or is
     drawn from `generator` (None: torch's own). Raises as `ddim_step` does.
     """
-    check_tensors(latents, predicted_noise)
+    check_latents(latents, predicted_noise)
     previous = timestep - 1 if previous_timestep is None else previous_timestep
     _check_descending(timestep, previous)
     before = previous - (timestep - previous)
@@ -63,10 +64,9 @@ def ddim_step(
     ValueError for timesteps outside the schedule or not descending, shapes that differ, and eta
     outside [0, 1]. Source: arXiv 2010.02502, Eqs. 12 and 16.
     """
-    check_tensors(latents, predicted_noise)
+    check_latents(latents, predicted_noise)
     _check_descending(timestep, previous_timestep)
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie between 0 (DDIM) and 1 (DDPM), got {eta}")
+    check_number("eta", eta, 0, 1, plain=False, hint="0 is DDIM, 1 has DDPM's variance")
     level = schedule.level(timestep, latents)
     lower = schedule.level(previous_timestep, latents, clean=schedule.final_alpha_cumprod)
     if eta == 0:
@@ -89,7 +89,7 @@ def ddim_inverse_step(
     With the same `predicted_noise` it undoes `ddim_step` exactly: both are one formula with the
     levels swapped. Raises as `ddim_step` does. Source: arXiv 2010.02502, Section 4.3.
     """
-    check_tensors(latents, predicted_noise)
+    check_latents(latents, predicted_noise)
     _check_descending(timestep, previous_timestep)
     lower = schedule.level(previous_timestep, latents, clean=schedule.final_alpha_cumprod)
     return transport(latents, predicted_noise, lower, schedule.level(timestep, latents))
@@ -114,14 +114,11 @@ def _noise(latents: Tensor, noise: Tensor | None, generator: torch.Generator | N
 
 
 def same_shape(name: str, result: object, latents: Tensor) -> Tensor:
+    """Return what a function gave, once it is known for a tensor of the latents' shape."""
     if not isinstance(result, Tensor):
-        hint = "; return its .sample" if hasattr(result, "sample") else ""
-        raise TypeError(f"{name} must give a tensor, got {type(result).__name__}{hint}")
-    if result.shape != latents.shape:
-        raise ValueError(
-            f"{name} must have the shape of the latents, {tuple(latents.shape)}, "
-            f"got {tuple(result.shape)}"
-        )
+        hint = "return its .sample" if hasattr(result, "sample") else ""
+        raise TypeError(complaint(name, type(result).__name__, "a tensor", hint))
+    check_same_shape(latents=latents, **{name: result})
     return result
 
 
@@ -131,7 +128,6 @@ def _check_descending(timestep: Timestep, previous_timestep: Timestep) -> None:
         # Only on the CPU can it be read without a synchronisation.
         descends = descends.device.type != "cpu" or descends.all()
     if not descends:
-        raise ValueError(
-            f"previous_timestep must be below timestep, got {previous_timestep} and {timestep}; "
-            "the noisier end is `timestep` on the way up, too"
-        )
+        hint = "the noisier end is `timestep` on the way up, too"
+        wanted = f"one below timestep {timestep}"
+        raise ValueError(complaint("previous_timestep", previous_timestep, wanted, hint))

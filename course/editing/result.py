@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from course.clips import Clip, contact_sheet, write_clip, write_image
-from course.clips.video import safe_output
+from course.files import safe_output
 from course.finetune import FinetuneStep
 from course.metrics import TRUTH_COLUMNS, against_target
 from course.models import decode_latents, encode_frames

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from course.checks import check_choice, check_number, check_shape, check_whole, complaint
 from course.models import encode_frames
 from course.tokens import PromptTokens
 
@@ -27,37 +28,20 @@ def check_settings(
     n_processes: int,
 ) -> None:
     """Raise ValueError for a setting out of range."""
-    if settings["temporal"] not in LEAST_FRAMES:
-        raise ValueError(
-            f"temporal must be one of {', '.join(LEAST_FRAMES)}, got {settings['temporal']!r}"
-        )
+    check_choice("temporal", settings["temporal"], LEAST_FRAMES)
+    check_whole("window", settings["window"], LEAST_FRAMES[settings["temporal"]])
+    hint = f"{n_processes} processes share the windows of a step"
+    check_whole("n_windows", settings["n_windows"], n_processes, hint=hint)
+    check_whole("n_steps", n_steps, 1)
+    check_whole("checkpoint_every", checkpoint_every, 1)
+    check_whole("patience", 1 if patience is None else patience, 1)
+    check_number("learning_rate", settings["learning_rate"], above=0)
+    for name in ("temporal_weight", "diffusion_weight"):
+        check_number(name, settings[name], 0)
     low, high = settings["timestep_range"]
-    n_windows = settings["n_windows"]
-    for name, least in (
-        ("temporal_weight", 0),
-        ("diffusion_weight", 0),
-        ("window", LEAST_FRAMES[settings["temporal"]]),
-        ("n_windows", 1),
-    ):
-        _at_least(name, settings[name], least)
-    _at_least("n_steps", n_steps, 1)
-    _at_least("checkpoint_every", checkpoint_every, 1)
-    if patience is not None:
-        _at_least("patience", patience, 1)
-    if not settings["learning_rate"] > 0:
-        raise ValueError(f"learning_rate must be above 0, got {settings['learning_rate']}")
     if not 0 <= low < high <= 1:
-        raise ValueError(f"timestep_range must satisfy 0 <= low < high <= 1, got {(low, high)}")
-    if n_windows < n_processes:
-        raise ValueError(
-            f"n_windows is {n_windows}, and {n_processes} processes share the windows of a step; "
-            f"take {n_processes} windows or more, or fewer processes"
-        )
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not value >= least:  # not "<", which lets nan pass
-        raise ValueError(f"{name} must be {least} or more, got {value}")
+        wanted = "0 <= low < high <= 1"
+        raise ValueError(complaint("timestep_range", (low, high), wanted))
 
 
 def check_trained(tokens: PromptTokens | None, train_adapter: bool) -> None:
@@ -68,10 +52,7 @@ def check_trained(tokens: PromptTokens | None, train_adapter: bool) -> None:
 
 def check_text(text: Tensor, tokens: PromptTokens | None, n_frames: int) -> None:
     """Raise ValueError unless text tokens and prompt tokens fit the number of frames."""
-    if text.ndim != 3 or len(text) not in (1, n_frames):
-        raise ValueError(
-            f"text tokens must have the shape (1 or {n_frames}, L, d), got {tuple(text.shape)}"
-        )
+    check_shape("text tokens", text, (1, n_frames), "L", "d")
     if tokens is not None and len(tokens.frame) != n_frames:
         raise ValueError(
             f"the tokens are for {len(tokens.frame)} frames, the clip has {n_frames}; "
@@ -105,21 +86,13 @@ def latents_of(pipe: StableDiffusionPipeline, clip: Any, least_frames: int) -> T
     """
     images = getattr(clip, "frames", clip)
     if not isinstance(images, Tensor):
-        raise TypeError(
-            "a clip with .frames or a tensor of frames or latents is wanted, got "
-            f"{type(clip).__name__}"
-        )
+        wanted = "one with .frames, or a tensor of frames or latents"
+        raise TypeError(complaint("clip", type(clip).__name__, wanted))
     channels = pipe.unet.config.in_channels
-    if images.ndim != 4 or images.shape[1] not in (3, channels):
-        raise ValueError(
-            f"frames (T, 3, H, W) or latents (T, {channels}, h, w) are wanted, got "
-            f"{tuple(images.shape)}"
-        )
-    if len(images) < least_frames:
-        raise ValueError(
-            f"the temporal loss compares neighbouring frames and needs {least_frames} or more, "
-            f"got {len(images)}"
-        )
+    hint = f"give frames (T, 3, H, W) or latents (T, {channels}, h, w)"
+    check_shape("clip", images, "T", (3, channels), "H", "W", hint=hint)
+    hint = "the temporal loss compares neighbouring frames"
+    check_whole("frames of the clip", len(images), least_frames, hint=hint)
     images = images.detach().to(pipe.unet.device)
     return images if images.shape[1] == channels else encode_frames(pipe, images)
 

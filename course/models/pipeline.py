@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from course import device as best_device
+from course.checks import check_multiple, check_real, check_shape, check_whole, complaint
 from course.diffusion import NoiseSchedule, velocity_to_noise
 from course.models.pretrained import locate, read
 
@@ -70,9 +71,9 @@ def encode_prompt(pipe: StableDiffusionPipeline, prompts: str | Sequence[str]) -
     """
     prompts = [prompts] if isinstance(prompts, str) else prompts
     if not isinstance(prompts, Sequence) or not all(isinstance(p, str) for p in prompts):
-        raise TypeError(f"a prompt must be text or a list of texts, got {prompts!r}")
+        raise TypeError(complaint("prompts", repr(prompts), "a text or a list of texts"))
     if not prompts:
-        raise ValueError("there is no prompt to encode; give one text or a list of texts")
+        raise ValueError(complaint("prompts", "an empty list", "one text or more"))
     prompts = [_plain(pipe, prompt) for prompt in prompts]
     for prompt in prompts:
         _check_prompt(pipe, prompt)
@@ -141,18 +142,11 @@ def noise_predictor(
     batches: dict[int, Tensor] = {}
 
     def predict(latents: Tensor, timestep: int | Tensor) -> Tensor:
-        n_frames, halves = len(latents), len(parts)
         # One tensor for all steps lets `cached_text` recognise it; a graph must not be shared.
-        if n_frames not in batches or torch.is_grad_enabled():
-            whole = torch.cat([_rows(part, n_frames) for part in parts])
-            batches[n_frames] = whole.to(pipe.unet.dtype)
-        batch = batches[n_frames]
-        per_frame = isinstance(timestep, Tensor) and timestep.ndim > 0
-        inputs = (
-            latents.repeat(halves, 1, 1, 1).to(batch.dtype),
-            timestep.repeat(halves) if per_frame else timestep,
-            batch,
-        )
+        if len(latents) not in batches or torch.is_grad_enabled():
+            whole = torch.cat([_rows(part, len(latents)) for part in parts])
+            batches[len(latents)] = whole.to(pipe.unet.dtype)
+        inputs = _repeated(latents, timestep, batches[len(latents)], len(parts))
         output = pipe.unet(*inputs, **_residuals(control, inputs)).sample
         if guidance != 1:
             unconditional, conditional = output.chunk(2)
@@ -162,6 +156,15 @@ def noise_predictor(
         return output.to(latents.dtype)
 
     return predict
+
+
+def _repeated(
+    latents: Tensor, timestep: int | Tensor, text: Tensor, halves: int
+) -> tuple[Tensor, int | Tensor, Tensor]:
+    """Return what the UNet takes, with latents and timesteps once for each half of the text."""
+    if isinstance(timestep, Tensor) and timestep.ndim:
+        timestep = timestep.repeat(halves)
+    return latents.repeat(halves, 1, 1, 1).to(text.dtype), timestep, text
 
 
 def _residuals(control: Control | None, inputs: tuple) -> dict[str, object]:
@@ -217,26 +220,14 @@ def _check_prompt(pipe: StableDiffusionPipeline, prompt: str) -> None:
 
 
 def _check_images(name: str, images: Tensor, channels: int, *, multiple: int = 1) -> None:
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise TypeError(
-            f"{name} must be a floating point tensor, got "
-            f"{getattr(images, 'dtype', type(images).__name__)}"
-        )
-    if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
-        raise ValueError(
-            f"{name} must have the shape (T, {channels}, H, W), nothing empty, got "
-            f"{tuple(images.shape)}"
-        )
-    if any(side % multiple for side in images.shape[2:]):
-        raise ValueError(
-            f"height and width must be multiples of {multiple}, got "
-            f"{tuple(images.shape[2:])}; resize or crop the {name}"
-        )
+    check_real(**{name: images})
+    check_shape(name, images, "T", channels, "H", "W", least=1)
+    for side in images.shape[2:]:
+        check_multiple("height and width", side, multiple, f"resize or crop the {name}")
 
 
 def _in_chunks(function: Callable[[Tensor], Tensor], images: Tensor, chunk_size: int) -> Tensor:
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be 1 or more, got {chunk_size}")
+    check_whole("chunk_size", chunk_size, 1)
     # no_grad, not inference_mode: fine-tuning needs these latents inside a graph later.
     with torch.no_grad():
         return torch.cat([function(chunk) for chunk in images.split(chunk_size)]).to(images.dtype)
@@ -244,18 +235,11 @@ def _in_chunks(function: Callable[[Tensor], Tensor], images: Tensor, chunk_size:
 
 def _negative(pipe: StableDiffusionPipeline, text: Tensor, negative: Tensor | None) -> Tensor:
     negative = encode_prompt(pipe, "").to(text) if negative is None else negative
-    if negative.shape[1:] != text.shape[1:]:
-        raise ValueError(
-            f"guidance needs texts of one shape, got {tuple(text.shape)} against "
-            f"{tuple(negative.shape)}; put prompt tokens on negative_text as well"
-        )
+    hint = "put prompt tokens on negative_text as well"
+    check_shape("the text that guidance goes against", negative, "T", *text.shape[1:], hint=hint)
     return negative
 
 
 def _rows(text: Tensor, n_frames: int) -> Tensor:
-    if text.ndim != 3 or len(text) not in (1, n_frames):
-        raise ValueError(
-            f"text must have the shape (1 or {n_frames}, L, d) for {n_frames} frames "
-            f"of latents, got {tuple(text.shape)}"
-        )
+    check_shape("text", text, (1, n_frames), "L", "d", hint="slice it as you slice the frames")
     return text.expand(n_frames, -1, -1)

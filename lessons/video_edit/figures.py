@@ -86,9 +86,7 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     )
     for axes in (left, right):
         axes.legend(frameon=False, fontsize="small")
-    ends = [
-        f"{line} ends at {each['mean'][-1]:.3f}" for line, each in found["left"].items()
-    ]
+    ends = [f"{line} ends at {each['mean'][-1]:.3f}" for line, each in found["left"].items()]
     trained = found["right"]["similarity_std"]["with adapter"]["mean"]
     figure.set_label(
         f"Two line charts, means over {len(found['clips'])} clips with bands of one deviation. "

@@ -161,7 +161,7 @@ def test_a_clip_without_depth_cannot_give_it(pipe, clip):
         (lambda d: 2 * d, ValueError, "divide"),
         (lambda d: d - 1, ValueError, "near is"),
         (lambda d: d / 0 * 0, ValueError, "nan"),
-        (lambda d: (255 * d).byte(), TypeError, "floating"),
+        (lambda d: (255 * d).byte(), TypeError, "floating-point"),
         (lambda d: "near", TypeError, "str"),
     ],
 )

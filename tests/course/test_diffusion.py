@@ -596,7 +596,7 @@ OUTSIDE = st.one_of(
 def test_one_alpha_outside_the_unit_interval_is_refused_and_named(good, bad, after):
     place = min(after, len(good))
     alphas = torch.tensor([*good[:place], bad, *good[place:]], dtype=torch.float64)
-    with pytest.raises(ValueError, match=rf"alphas must lie in \(0, 1\].* at timestep {place}"):
+    with pytest.raises(ValueError, match=rf"alphas: .* at timestep {place} came; .*in \(0, 1\]"):
         NoiseSchedule(alphas)
 
 
@@ -606,7 +606,7 @@ def test_one_alpha_outside_the_unit_interval_is_refused_and_named(good, bad, aft
     function=st.sampled_from(NOISINGS),
 )
 def test_every_timestep_outside_the_schedule_is_refused(timestep, function):
-    with pytest.raises(ValueError, match=rf"between 0 and 999, got {timestep}"):
+    with pytest.raises(ValueError, match=rf"timestep: {timestep} came; .* between 0 and 999"):
         function(randn(0), randn(1), timestep, SCHEDULE)
 
 
@@ -627,14 +627,14 @@ def test_a_timestep_per_sample_is_refused_if_one_lies_outside(timesteps, functio
 @settings(max_examples=80, deadline=None)
 @given(timestep=st.integers(0, 999), above=st.integers(0, 999), step=st.sampled_from(STEPS))
 def test_every_pair_that_does_not_descend_is_refused(timestep, above, step):
-    with pytest.raises(ValueError, match="previous_timestep must be below timestep"):
+    with pytest.raises(ValueError, match="previous_timestep: .* one below timestep"):
         step(randn(0), randn(1), timestep, SCHEDULE, previous_timestep=timestep + above)
 
 
 @settings(max_examples=40, deadline=None)
 @given(timestep=st.integers(min_value=1000), step=st.sampled_from(STEPS))
 def test_a_step_from_beyond_the_schedule_is_refused(timestep, step):
-    with pytest.raises(ValueError, match=rf"between 0 and 999, got {timestep}"):
+    with pytest.raises(ValueError, match=rf"timestep: {timestep} came; .* between 0 and 999"):
         step(randn(0), randn(1), timestep, SCHEDULE, previous_timestep=500)
 
 
@@ -644,13 +644,13 @@ def test_a_step_from_beyond_the_schedule_is_refused(timestep, step):
     chain=st.sampled_from((sample, invert)),
 )
 def test_every_number_of_steps_outside_the_schedule_is_refused(n_steps, chain):
-    with pytest.raises(ValueError, match=rf"between 1 and the 1000 training steps, got {n_steps}"):
+    with pytest.raises(ValueError, match=rf"n_steps: {n_steps} came; .* between 1 and 1000"):
         chain(toy_noise, randn(0), SCHEDULE, n_steps)
 
 
 @pytest.mark.parametrize("alphas", [[1.2, 0.5], [0.5, 0.0], [0.5, -0.1], [math.nan], [], [[0.5]]])
 def test_alphas_outside_the_unit_interval_are_refused(alphas):
-    with pytest.raises(ValueError, match="alphas must"):
+    with pytest.raises(ValueError, match="alphas: "):
         NoiseSchedule(torch.tensor(alphas))
 
 
@@ -658,8 +658,8 @@ def test_alphas_outside_the_unit_interval_are_refused(alphas):
     "options, message",
     [
         ({"alphas_cumprod": torch.tensor([0.5, 0.9])}, "running product"),
-        ({"timestep_spacing": "linspace"}, "timestep_spacing must be one of"),
-        ({"prediction_type": "sample"}, "prediction_type must be one of"),
+        ({"timestep_spacing": "linspace"}, "timestep_spacing: 'linspace' came; wanted is one of"),
+        ({"prediction_type": "sample"}, "prediction_type: 'sample' came; wanted is one of"),
         ({"steps_offset": -1}, "steps_offset"),
     ],
 )
@@ -689,8 +689,8 @@ def test_a_scheduler_that_cannot_be_followed_is_refused():
         (TypeError, "n_steps", {"n_steps": 2.5}),
         (ValueError, "skip", {"skip": -1}),
         (ValueError, "skip", {"skip": 10}),
-        (TypeError, "floating point", {"latents": torch.zeros(SHAPE, dtype=torch.long)}),
-        (TypeError, "floating point", {"latents": None}),
+        (TypeError, "floating-point", {"latents": torch.zeros(SHAPE, dtype=torch.long)}),
+        (TypeError, "floating-point", {"latents": None}),
         (ValueError, "filter_target", {"filter_target": "noise"}),
         (ValueError, "prediction_type", {"prediction_type": "sample"}),
     ],
@@ -741,7 +741,7 @@ def test_timesteps_that_do_not_descend_are_refused(step, previous):
 def test_integer_latents_and_unequal_shapes_are_refused():
     with pytest.raises(TypeError, match="int64"):
         add_noise(randn(0).long(), randn(1), 5, SCHEDULE)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="noise: .* the shape of latents"):
         ddim_step(randn(0), randn(1)[:1], 5, SCHEDULE, previous_timestep=4)
     with pytest.raises(ValueError, match="eta"):
         ddim_step(randn(0), randn(1), 5, SCHEDULE, previous_timestep=4, eta=1.5)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from classroom import doctor as of_notebooks
 from course import doctor
 
 VERSION = metadata.version
@@ -88,7 +89,7 @@ def test_a_jupyter_without_kernel_is_told_the_command(monkeypatch):
 
 
 def test_a_notebook_in_a_foreign_kernel_is_told_to_change_it(monkeypatch):
-    monkeypatch.setattr(doctor, "_inside_a_kernel", lambda: True)
+    monkeypatch.setattr(of_notebooks, "_inside_a_kernel", lambda: True)
     assert problems() == []
     without(monkeypatch, "steady-frames")
     (line,) = problems()
@@ -108,7 +109,7 @@ def test_widgets_that_do_not_fit_each_other_are_named(monkeypatch):
 
 
 def test_widgets_without_their_files_are_a_problem(monkeypatch, tmp_path):
-    gone = metadata.PackagePath("share", doctor._EXTENSION)
+    gone = metadata.PackagePath("share", of_notebooks._EXTENSION)
     gone.dist = SimpleNamespace(locate_file=lambda path: tmp_path / path)
     monkeypatch.setattr(metadata, "files", lambda name: [gone])
     (line,) = problems()
@@ -130,3 +131,16 @@ def test_a_full_disk_is_told_what_to_remove(monkeypatch):
     monkeypatch.setattr(doctor, "_DISK_MIB", 10**12)
     (line,) = problems()
     assert "make clean" in line
+
+
+def test_an_installation_without_the_checks_of_notebooks_is_told_to_renew_itself(monkeypatch):
+    monkeypatch.setattr(doctor, "_FURTHER", "no.such.group")
+    text, healthy = doctor.report()
+    assert not healthy and "not registered" in text and "make setup" in text
+
+
+def test_a_check_that_cannot_be_imported_is_a_line_of_the_report(monkeypatch):
+    broken = metadata.EntryPoint("broken", "no_such_package:check", doctor._FURTHER)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [broken])
+    text, healthy = doctor.report()
+    assert not healthy and "no_such_package" in text and "disk" in text

@@ -98,12 +98,12 @@ def test_plain_diffusers_finds_the_adapter_beside_tokens_and_checkpoint(clip, tm
 @pytest.mark.parametrize(
     "options, wanted",
     [
-        (["--window", "2"], "window must be 3"),
+        (["--window", "2"], "window: 2 came; wanted is a whole number of 3"),
         (["--prompt", "a red zebra"], "zebra"),
         (["--no-adapter"], "nothing to train"),
         (["--resume"], "without resuming"),
         (["--targets", "most"], "cross, all"),
-        (["--frames", "2"], "got 2"),
+        (["--frames", "2"], "frames of the clip: 2 came"),
         (["--model", "no/such/folder"], "no/such/folder"),
     ],
 )

@@ -240,10 +240,10 @@ def test_latents_are_scaled_as_the_vae_says(stable_diffusion):
 @pytest.mark.parametrize(
     "frames, error, match",
     [
-        (torch.zeros(1, 3, 30, 32), ValueError, "multiples of 4"),
+        (torch.zeros(1, 3, 30, 32), ValueError, "a multiple of 4"),
         (torch.zeros(1, 4, 32, 32), ValueError, r"\(T, 3, H, W\)"),
         (torch.zeros(0, 3, 32, 32), ValueError, "empty"),
-        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), TypeError, "floating point"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), TypeError, "floating-point"),
         ([1, 2], TypeError, "list"),
     ],
 )

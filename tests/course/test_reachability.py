@@ -127,14 +127,17 @@ def test_everything_runs_on_meta_tensors():
     [
         (lambda q: reachability_gap(q, q[:2]), "a query and a target of one size"),
         (lambda q: reachability_gap(q, q, torch.eye(2).double()), "come together"),
-        (lambda q: reachability_gap(q, q, longest_cycle=4), "longest_cycle must be 2 or 3"),
+        (
+            lambda q: reachability_gap(q, q, longest_cycle=4),
+            "longest_cycle: 4 came; wanted is one of 2, 3",
+        ),
         (
             lambda q: effective_queries(q, *[torch.zeros(2, 2).double()] * 3),
-            "w_v must be invertible",
+            "an invertible one",
         ),
-        (lambda q: effective_queries(q, *[torch.ones(2, 3).double()] * 3), "w_v must be square"),
-        (lambda q: plateau_gap(LINE[:3], JUMP[:3]), "must have four numbers"),
-        (lambda q: plateau_gap(LINE.flip(0), JUMP), "queries must rise"),
+        (lambda q: effective_queries(q, *[torch.ones(2, 3).double()] * 3), "it must be square"),
+        (lambda q: plateau_gap(LINE[:3], JUMP[:3]), r"\(..., 4\)"),
+        (lambda q: plateau_gap(LINE.flip(0), JUMP), "wanted is a rise"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(call, complaint):
@@ -143,7 +146,7 @@ def test_inputs_that_do_not_fit_are_refused(call, complaint):
 
 
 def test_other_than_tensors_of_one_type_are_refused():
-    with pytest.raises(TypeError, match="targets must be a torch tensor"):
+    with pytest.raises(TypeError, match="targets: list came"):
         reachability_gap(torch.eye(2), [[1.0]])
     with pytest.raises(TypeError, match="one type"):
         reachability_gap(torch.eye(2), torch.eye(2).double())

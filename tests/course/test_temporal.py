@@ -284,7 +284,7 @@ def test_smoothness_bound_is_nearly_reached_by_quarter_turns():
 @pytest.mark.parametrize("bound", [gradient_bound, smoothness_bound])
 @pytest.mark.parametrize(("n_frames", "min_norm"), [(2, 1.0), (5, 0.0), (5, -1.0), (5, math.nan)])
 def test_bounds_refuse_what_they_do_not_hold_for(bound, n_frames, min_norm):
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match="wanted is"):
         bound(n_frames, min_norm)
 
 
@@ -380,34 +380,34 @@ def test_everything_runs_on_meta_tensors(dtype):
 @pytest.mark.parametrize("function", [temporal_loss, temporal_loss_gradient])
 @pytest.mark.parametrize("shape", [(2, 4), (1, 4), (0, 4), (5,), ()])
 def test_loss_refuses_too_few_frames_or_axes(function, shape):
-    with pytest.raises(ValueError, match="features must have"):
+    with pytest.raises(ValueError, match="features"):
         function(torch.ones(shape))
 
 
 def test_descent_refuses_bad_arguments_before_the_first_step():
     features = random_features(4, 3)
     for rate, steps in [(0.0, 1), (-1.0, 1), (math.inf, 1), (math.nan, 1), (0.1, -1)]:
-        with pytest.raises(ValueError, match="must be"):
+        with pytest.raises(ValueError, match="wanted is"):
             descend(features, rate, steps)
-    with pytest.raises(ValueError, match="features must have 3 frames"):
+    with pytest.raises(ValueError, match="features: 2 came; wanted is a whole number of 3"):
         descend(features[:2], 0.1, 1)
 
 
 @pytest.mark.parametrize("features", [torch.ones(4, 3).int(), torch.ones(4, 3).cfloat(), [[1.0]]])
 def test_other_than_real_floats_are_refused(features):
     for function in (adjacent_similarities, temporal_loss, temporal_loss_gradient):
-        with pytest.raises(TypeError, match="features must be"):
+        with pytest.raises(TypeError, match="features: .* real floating-point"):
             function(features)
 
 
 def test_cosine_refuses_two_shapes():
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="g: .* the shape of f"):
         cosine_similarity(torch.ones(3), torch.ones(4))
 
 
 @pytest.mark.parametrize("matrix", [difference_matrix, second_difference_matrix])
 def test_matrices_refuse_two_frames(matrix):
-    with pytest.raises(ValueError, match="n_frames must be 3"):
+    with pytest.raises(ValueError, match="n_frames: 2 came; wanted is a whole number of 3 or more"):
         matrix(2)
 
 

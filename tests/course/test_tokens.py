@@ -84,7 +84,7 @@ def test_saved_tokens_come_back(tmp_path, sizes):
 def test_tokens_of_another_size_are_refused_and_change_nothing(tokens, tmp_path, other):
     path = PromptTokens(*other).save(tmp_path / "tokens.safetensors")
     before = tokens.shared.clone()
-    with pytest.raises(ValueError, match="have the shape"):
+    with pytest.raises(ValueError, match="the shape of the (shared|frame) tokens here"):
         tokens.load(path)
     assert torch.equal(tokens.shared, before)
 
@@ -104,13 +104,13 @@ def test_files_that_hold_no_tokens_are_refused(tokens, tmp_path):
     "sizes", [(-1, 0, 8, 4), (1, -1, 8, 4), (1, 1, 0, 4), (1, 1, 8, 0), (1.5, 1, 8, 4)]
 )
 def test_impossible_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="whole number"):
+    with pytest.raises((ValueError, TypeError), match="whole number"):
         PromptTokens(*sizes)
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (3, 5, 8), (1, 5, 7)])
 def test_text_of_another_shape_is_refused(tokens, shape):
-    with pytest.raises(ValueError, match="text_tokens must have"):
+    with pytest.raises(ValueError, match="text_tokens: shape"):
         tokens(torch.zeros(shape))
 
 
