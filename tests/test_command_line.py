@@ -366,6 +366,6 @@ def test_a_count_beyond_all_memory_is_only_more_than_there_are(tmp_path):
 
 def test_a_rate_above_the_clips_own_is_refused(tmp_path):
     path = encode(tmp_path / "a.mp4", numbered(4), rate=Fraction(30000, 1001))
-    assert read_clip(path, fps=30).fps == pytest.approx(29.97, abs=0.01)
+    assert read_clip(path, fps=30).fps == pytest.approx(29.97, abs=0.03)
     with pytest.raises(ValueError, match="left out, not made"):
         read_clip(path, fps=31)
