@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .clip import Clip
+from .findings import ClipWarning
 from .flow import with_estimated_motion
 from .grammar import BACKGROUNDS, COLOURS, SHAPES, WORDS, describe, swap
 from .scenes import Scene, render
 from .sheets import alt_text, contact_sheet, gif_bytes, write_gif, write_image
-from .video import read_clip, write_clip
+from .video import ClipFacts, clip_facts, read_clip, write_clip
 
 __all__ = [
     "BACKGROUNDS",
@@ -15,8 +16,11 @@ __all__ = [
     "SHAPES",
     "WORDS",
     "Clip",
+    "ClipFacts",
+    "ClipWarning",
     "Scene",
     "alt_text",
+    "clip_facts",
     "contact_sheet",
     "describe",
     "gif_bytes",

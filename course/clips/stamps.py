@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 
 MAX_PACKETS = 200_000  # almost two hours at 30 frames a second; beyond, the rest is like these
-_PAUSE = 2.5  # times the typical distance: longer ones are pauses and not the rate
+_PAUSE = 2.5  # times the typical distance: longer ones are pauses, shorter parts of it crowd
 _AGREE = 0.02  # a header this near to the stamps is right, and exact where they are rounded
 _USUAL_RATE = Fraction(25)
 
@@ -110,8 +110,8 @@ def timing_of(
     distances = [after - before for before, after in zip(ordered, ordered[1:])]
     if not distances:
         return Timing(told[0] if told else _USUAL_RATE, n_packets)
-    typical = statistics.median(distances)
-    near = [distance for distance in distances if distance <= _PAUSE * typical]
+    typical = statistics.median_low(distances)
+    near = [d for d in distances if typical / _PAUSE <= d <= _PAUSE * typical]
     rate = 1 / (unit * Fraction(sum(near), len(near)))
     told = [header for header in told if abs(header / rate - 1) < _AGREE]
     rate = told[0] if told else rate.limit_denominator(1001) or rate
@@ -126,7 +126,7 @@ def _note(distances: Sequence[int], unit: Fraction, rate: Fraction, repeated: in
     told = f"each picture is taken once, at {float(rate):.4g} a second"
     if repeated:
         return f"its time stamps do not increase ({repeated} come twice): {told}"
-    if longest * float(rate) > _PAUSE:
+    if longest * float(rate) > _PAUSE or shortest * float(rate) < 1 / _PAUSE:
         gap = f"pictures stand {shortest:.3g} to {longest:.4g} s"
         return f"its time stamps are uneven ({gap}): {told}"
     return ""

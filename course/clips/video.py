@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -105,7 +106,8 @@ def read_clip(
         rate = _rate(own, fps, path)
         first = math.floor(Fraction(start) * own + Fraction(1, 2))
         left = max(0, math.ceil((clip.timing.n_packets - first) * rate / own))
-        frames = islice(_picked(clip.frames(), first, own / rate), n_frames)
+        most = None if n_frames is None else min(n_frames, sys.maxsize)
+        frames = islice(_picked(clip.frames(), first, own / rate), most)
         pictures = (_sized(clip, frame, size, fit, path) for frame in frames)
         stacked = _stacked(pictures, left if n_frames is None else min(left, n_frames), path)
         caption = clip.caption

@@ -71,6 +71,8 @@ STAMPS = {
     "two recordings an hour apart": [*range(0, 400, 40), *range(3_600_000, 3_600_400, 40)],
     "a still and then motion": [0, 1000, 2000, 3000, *range(3016, 3336, 16)],
     "the first stands": [0, *range(10_000, 11_000, 33)],
+    "as many stills as steps": [0, 1000, 2000, 2033, 2066],
+    "more stills than steps": [0, 1000, 2000, 3000, 3033, 3066],
     "jitter": [0, 31, 70, 99, 140, 172, 200, 240, 268, 300],
 }
 
