@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.edit import Swap, draw_swaps
 from benchmarks.judge import judge
 from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
+from benchmarks.scenes import Swap, draw_swaps
 from benchmarks.speed import peak_memory
 from course.clips import Clip, contact_sheet, write_image
 from course.clips.scenes import render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.edit_figures import KINDS
+from benchmarks.scenes import KINDS
 from course.methods import METHODS, recipe
 
 CEILING, FLOOR = "true target, through the autoencoder", "source, left alone"

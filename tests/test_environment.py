@@ -43,7 +43,7 @@ def pins() -> dict[str, str]:
 
 
 PACKAGES = ("course", "classroom", "lessons")
-RIVALS = {"cv2", "kornia"}
+RIVALS = {"kornia"}
 """What our filter is held against in tests and benchmarks, and is never made of."""
 
 

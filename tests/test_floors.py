@@ -22,9 +22,10 @@ FLOORS = {
     "course": 0, "course.checks": 0, "course.temporal": 0, "course.bilateral": 0,
     "course.diffusion": 0, "course.recursion": 0, "course.attention": 0, "course.reachability": 0,
     "course.adapters": 1, "course.tokens": 1, "course.metrics": 1, "course.clips": 1,
+    "course.files": 1,
     "course.methods": 2, "course.models": 2, "course.depth": 2,
     "course.editing": 3, "course.finetune": 3, "course.claims": 3,
-    "course.__main__": 4, "course.doctor": 4,
+    "course.__main__": 4, "course.commands": 4, "course.doctor": 4,
     "classroom": 5, "lessons": 6,
 }  # fmt: skip
 TRAINING_MAY_IMPORT = 2  # it stands beside the house

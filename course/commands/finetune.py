@@ -1,4 +1,4 @@
-"""The options of ``python -m course finetune``; `course.finetune.command` does the work."""
+"""The options of ``python -m course finetune``; `course.commands.training` does the work."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    """Check what can be checked at once, then train; raises as `course.finetune.command.run`."""
+    """Check what can be checked at once, then train; raises as `course.commands.training.run`."""
     check_input(options.clip)
     check_folder(options.output, "--output")
-    from course.finetune import command
+    from course.commands import training
 
-    command.run(options)
+    training.run(options)

@@ -23,12 +23,11 @@ from course.adapters import ADAPTER_FILE, TOKENS_FILE, save_adapter
 from course.clips.video import clip_facts
 from course.commands import clip_options
 from course.commands.outputs import check_outputs, check_room, claimed
+from course.finetune.checkpoint import CHECKPOINT_FILE
+from course.finetune.objective import WEIGHTS
+from course.finetune.progress import FinetuneStep
+from course.finetune.train import finetune
 from course.tokens import PromptTokens
-
-from .checkpoint import CHECKPOINT_FILE
-from .objective import WEIGHTS
-from .progress import FinetuneStep
-from .train import finetune
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -1,0 +1,80 @@
+"""Figures of lesson "Frames that look at each other": the blend of key frames, the big table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from matplotlib.figure import Figure
+
+from classroom.display import Explorer, Slider
+from classroom.display.figures import PALETTE
+from course.methods.token_flow import neighbours
+
+_N_FRAMES = 9
+
+
+def blend_figure(first: int = 1, second: int = 6) -> Figure:
+    """Draw the weight of the first of two key frames at every frame, under both blends."""
+    keys = sorted({first, second}) if first != second else [first, first + 1]
+    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+    axes, told = figure.subplots(), []
+    for index, (blend, label) in enumerate((("paper", "the paper's"), ("code", "the code's"))):
+        weights = [_weight_of_first(keys, frame, blend) for frame in range(_N_FRAMES)]
+        axes.plot(range(_N_FRAMES), weights, marker="os"[index], linestyle=("-", "--")[index],
+                  color=PALETTE[index], label=label)  # fmt: skip
+        told.append(f"{label} blend gives key frame {keys[0]} itself {weights[keys[0]]:.2f}")
+    for key in keys:
+        axes.axvline(key, color="#888888", linewidth=1, linestyle=":")
+    axes.set(xlabel="frame", ylabel=f"weight of key frame {keys[0]}", ylim=(-0.05, 1.05))
+    axes.legend(frameon=False)
+    figure.set_label(
+        f"Line chart, weight of key frame {keys[0]} beside key frame {keys[1]} at frames 0 to "
+        f"{_N_FRAMES - 1}: {'; '.join(told)}."
+    )
+    return figure
+
+
+def methods_figure(table: Mapping[str, Mapping[str, float | None]]) -> Figure:
+    """Draw every row of the big table: distance to the truth against jitter, with its name."""
+    known = [
+        {"method": name, "target_psnr": row["target_psnr"], "warping": row["warping_ratio"]}
+        for name, row in table.items()
+        if row["target_psnr"] and row["warping_ratio"]
+    ]
+    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
+    axes = figure.subplots()
+    for row in known:
+        axes.plot(row["warping"], row["target_psnr"], "o", color=PALETTE[0])
+        axes.annotate(row["method"], (row["warping"], row["target_psnr"]), fontsize="small",
+                      xytext=(4, 3), textcoords="offset points")  # fmt: skip
+    axes.set(
+        xscale="log", xlabel="warping error, as a multiple of the true target's (log scale)",
+        ylabel="PSNR to the true target [dB]",
+    )  # fmt: skip
+    best = max(known, key=lambda row: row["target_psnr"])
+    calm = min(known, key=lambda row: row["warping"])
+    figure.set_label(
+        f"Scatter chart of {len(known)} methods, PSNR to the true target against jitter. Highest "
+        f"PSNR: {best['method']}, {best['target_psnr']:.1f} dB. Least jitter: {calm['method']}, "
+        f"{calm['warping']:.1f} times the truth's."
+    )
+    return figure
+
+
+def _weight_of_first(keys: list[int], frame: int, blend: str) -> float:
+    weights = torch.zeros(len(keys))
+    for number, weight in neighbours(keys, frame, blend):
+        weights[number] = weight
+    return float(weights[0])
+
+
+EXPLORERS = {
+    "key_frames": Explorer(
+        blend_figure,
+        {
+            "first": Slider("first key frame", 0, _N_FRAMES - 2, 1, 1),
+            "second": Slider("second key frame", 0, _N_FRAMES - 2, 1, 6),
+        },
+    )
+}

@@ -1,0 +1,134 @@
+"""The open task of lesson "Frames that look at each other": a step of one's own, and its score.
+
+A step is called like `course.diffusion.ddim_step`, with the latents of all frames at once, and
+returns the latents of the next level. It is tried on five scenes that move, from the inverted
+latents of the source, and held against the true target.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from course import models
+from course.clips import Clip, Scene, render
+from course.diffusion import NoiseSchedule, invert, sample
+from course.metrics import against_target
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+N_STEPS, SKIP, GUIDANCE = 20, 5, 3.0
+COLUMNS = ("target_psnr", "warping_ratio", "flicker")
+_SCENES = (
+    ({"shape": "circle", "colour": "red"}, {"colour": "green"}),
+    ({"shape": "square", "colour": "yellow"}, {"shape": "circle"}),
+    ({"shape": "triangle", "colour": "white"}, {"colour": "purple"}),
+    ({"shape": "ring", "colour": "orange"}, {"colour": "pink"}),
+    ({"shape": "cross", "colour": "pink"}, {"shape": "square"}),
+)
+"""What each scene shows, and what the edit changes; all of them move to the right."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of `against_target` for a step and for plain DDIM, means over the scenes."""
+
+    step: dict[str, float]
+    plain: dict[str, float]
+
+    def __repr__(self) -> str:
+        lines = [f"{'':24}{'PSNR to the truth':>18}{'jitter / truth':>16}{'flicker':>9}"]
+        for name, row in {"plain DDIM step": self.plain, "your step": self.step}.items():
+            lines.append(
+                f"{name:24}{row['target_psnr']:15.2f} dB{row['warping_ratio']:16.2f}"
+                f"{row['flicker']:9.2f}"
+            )
+        return "\n".join([*lines, *_bar(self.step["target_psnr"])])
+
+
+def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None = None) -> Score:
+    """Edit five scenes with a step of one's own and with DDIM's; return both figures.
+
+    Raises ValueError for a step that changes the shape of the latents or returns no finite numbers.
+    """
+    pipe = models.load() if pipe is None else pipe
+    plain, own = [], []
+    for start, target, ceiling in tqdm(_prepared(pipe), desc="scenes", leave=False):
+        for found, chosen in ((plain, {}), (own, {"step": _checked(step)})):
+            frames = _edited(pipe, target.caption, start, chosen)
+            found.append(against_target(frames, target, ceiling))
+    return Score(_mean(own), _mean(plain))
+
+
+def clips(number: int = 0) -> tuple[Clip, Clip]:
+    """Return source and true target of one of the five scenes."""
+    shows, changes = _SCENES[number]
+    return render(Scene(**shows)), render(Scene(**(shows | changes)))
+
+
+@lru_cache(maxsize=1)  # the inversions are the same for every step that is tried
+def _prepared(pipe: StableDiffusionPipeline) -> list[tuple[Tensor, Clip, Tensor]]:
+    schedule, prepared = NoiseSchedule.from_scheduler(pipe.scheduler), []
+    for number in range(len(_SCENES)):
+        source, target = (clip.to(pipe.device) for clip in clips(number))
+        predict = models.noise_predictor(pipe, models.encode_prompt(pipe, source.caption))
+        with torch.no_grad():
+            latents = models.encode_frames(pipe, source.frames)
+            *_, last = invert(predict, latents, schedule, N_STEPS, skip=SKIP)
+        ceiling = models.decode_latents(pipe, models.encode_frames(pipe, target.frames))
+        prepared.append((last.latents, target, ceiling))
+    return prepared
+
+
+def _edited(
+    pipe: StableDiffusionPipeline, prompt: str, start: Tensor, chosen: dict[str, Callable]
+) -> Tensor:
+    text, empty = (models.encode_prompt(pipe, words) for words in (prompt, ""))
+    predict = models.noise_predictor(pipe, text, guidance=GUIDANCE, negative_text=empty)
+    schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
+    with torch.no_grad():
+        *_, last = sample(predict, start, schedule, N_STEPS, skip=SKIP, **chosen)
+    return models.decode_latents(pipe, last.latents)
+
+
+def _checked(step: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def checked(latents: Tensor, *arguments: object, **options: object) -> Tensor:
+        stepped = step(latents, *arguments, **options)
+        if not isinstance(stepped, Tensor) or stepped.shape != latents.shape:
+            came = tuple(stepped.shape) if isinstance(stepped, Tensor) else type(stepped).__name__
+            raise ValueError(
+                f"your step returned {came}; wanted a tensor {tuple(latents.shape)}, the "
+                "latents of all frames at the next level"
+            )
+        if not stepped.isfinite().all():
+            raise ValueError("your step returned NaN or infinity; look for a division by zero")
+        return stepped
+
+    return checked
+
+
+def _mean(rows: list[dict[str, float | None]]) -> dict[str, float]:
+    known = {key: [row[key] for row in rows if row[key] is not None] for key in COLUMNS}
+    return {key: sum(values) / len(values) for key, values in known.items()}
+
+
+def big_table() -> dict[str, dict[str, float | None]]:
+    """Return each row of what ``python -m benchmarks.methods`` measured, as it ships."""
+    text = files("lessons.frames_together").joinpath("methods.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def _bar(psnr: float) -> list[str]:
+    """Say how many methods of the big table lie below this PSNR (other scenes, so a rough bar)."""
+    rows = big_table().values()
+    below = sum(row["target_psnr"] < psnr for row in rows if row["target_psnr"] is not None)
+    return [f"In the big table (other scenes, 25 steps) {below} of {len(rows)} rows lie below."]
