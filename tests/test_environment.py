@@ -138,7 +138,7 @@ def test_the_lock_holds_what_is_needed_and_nothing_more():
 def test_conda_users_get_the_same_lock():
     lines = (ROOT / "environment.yml").read_text().splitlines()
     entries = [line.strip() for line in lines if line.lstrip().startswith("-")]
-    assert entries == ["- python=3.11", "- pip", "- pip:", "- -r requirements.lock"]
+    assert entries == ["- python=3.11", "- pip", "- pip:", "- -r requirements.lock", "- -e ."]
 
 
 def test_the_oldest_python_is_the_one_that_conda_users_get():
@@ -149,7 +149,7 @@ def test_the_oldest_python_is_the_one_that_conda_users_get():
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("course", ["lessons"]),
+        ("course", []),
         ("classroom", ["lessons"]),
         ("lessons", ["lessons"]),
         ("training", []),
