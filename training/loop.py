@@ -40,9 +40,7 @@ def train(
     interrupted run continues where it was; each step draws from a generator of its own number.
     """
     accelerator = Accelerator()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=1e-2, betas=(0.9, 0.99)
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, (0.9, 0.99), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: cosine(s, n_steps, warm_up))
     model, optimizer = accelerator.prepare(model, optimizer)
     average = EMAModel(model.parameters(), decay=ema_decay)
@@ -53,14 +51,9 @@ def train(
     recent = 0.0
     for step in bar:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        loss = loss_of(model, generator)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        value = _update(accelerator, model, loss_of(model, generator), optimizer)
         schedule.step()
-        optimizer.zero_grad()
         average.step(model.parameters())
-        value = loss.item()
         recent = 0.98 * recent + 0.02 * value if step > first else value
         if step % 20 == 0:
             bar.set_postfix(loss=f"{recent:.5f}")
@@ -68,6 +61,17 @@ def train(
             _save(checkpoint, step + 1, model, optimizer, schedule, average)
     average.copy_to(model.parameters())
     return accelerator.unwrap_model(model)
+
+
+def _update(
+    accelerator: Accelerator, model: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer
+) -> float:
+    """Take one step down the loss and return its value."""
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
 
 
 def _save(
