@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +23,7 @@ from benchmarks.edit_figures import (
     COLUMNS,
     EDITED,
     KINDS,
+    Swap,
     adapter_effect,
     by_clip,
     by_kind,
@@ -48,20 +48,6 @@ PERFECT = "render of the target"
 _SEED = HELD_OUT_SEED + 50_000  # apart from the scenes that measure the judge
 _N_FRAMES = 8
 _ON_SHEET = 24  # scenes
-
-
-@dataclass(frozen=True)
-class Swap:
-    """A held-out scene, and the one attribute of it that an edit must change."""
-
-    scene: Scene
-    kind: str
-    new: str
-
-    @property
-    def target(self) -> Scene:
-        """The scene that a perfect edit shows."""
-        return replace(self.scene, **{self.kind: self.new})
 
 
 class Setting(NamedTuple):

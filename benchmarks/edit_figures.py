@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-if TYPE_CHECKING:
-    from benchmarks.edit import Swap
+from course.clips.scenes import Scene
 
 KINDS = ("colour", "shape", "background")
 COLUMNS = {
@@ -21,6 +20,20 @@ COLUMNS = {
 }  # fmt: skip
 EDITED = ("edit", "no adapter", "frame by frame")
 """The clips that show what the target prompt says."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A held-out scene, and the one attribute of it that an edit must change."""
+
+    scene: Scene
+    kind: str
+    new: str
+
+    @property
+    def target(self) -> Scene:
+        """The scene that a perfect edit shows."""
+        return replace(self.scene, **{self.kind: self.new})
 
 
 def by_kind(swaps: Sequence[Swap], measured: Sequence[dict], clip: str = "edit") -> dict[str, dict]:
