@@ -7,9 +7,9 @@ so a plain `StableDiffusionPipeline.load_lora_weights(folder)` reads it too.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +55,7 @@ def add_lora(
     # Scale alpha / rank = 1: diffusers then needs nothing but the weights to rebuild the layers.
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=_TARGETS[targets]), _NAME)
     unet.train(was_training)
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
     for name, parameter in unet.named_parameters():
         if ".lora_A." in name:
             start = torch.randn(parameter.shape, generator=generator, device=generator.device)
@@ -172,7 +171,7 @@ class FeatureTap:
 
     def __enter__(self) -> dict[str, Tensor]:
         self._hooks = [
-            module.register_forward_hook(self._capture(name))
+            module.register_forward_hook(partial(self._keep, name))
             for name, module in self._modules.items()
         ]
         return self.features
@@ -181,12 +180,9 @@ class FeatureTap:
         while self._hooks:
             self._hooks.pop().remove()
 
-    def _capture(self, name: str):
-        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
-            tensor = output if isinstance(output, Tensor) else output[0]
-            self.features[name] = tensor.flatten(2).mT if tensor.ndim == 4 else tensor
-
-        return hook
+    def _keep(self, name: str, module: nn.Module, inputs: tuple, output: object) -> None:
+        tensor = output if isinstance(output, Tensor) else output[0]
+        self.features[name] = tensor.flatten(2).mT if tensor.ndim == 4 else tensor
 
 
 def default_taps(unet: nn.Module) -> list[str]:
@@ -205,7 +201,7 @@ def default_taps(unet: nn.Module) -> list[str]:
     names = [
         name
         for name, _ in unet.named_modules()
-        if name.startswith(late or "-") and re.search(r"\.attn1$", name)
+        if name.startswith(late or "-") and name.endswith(".attn1")
     ]
     if not names:
         raise ValueError("the UNet has no self-attention in its up blocks; name the modules to tap")

@@ -28,21 +28,10 @@ from course.checks import (
 from course.reachability import effective_queries, plateau_gap, reachability_gap
 
 __all__ = [
-    "SOFTMAX_LIPSCHITZ",
-    "AlignmentConstants",
-    "alignment_bound",
-    "alignment_constants",
-    "attention_weights",
-    "cross_attention",
-    "decompose",
-    "effective_queries",
-    "enclosing_radius",
-    "plateau_gap",
-    "printed_gamma",
-    "reachability_gap",
-    "row_norm",
-    "softmax_jacobian",
-]
+    "SOFTMAX_LIPSCHITZ", "AlignmentConstants", "alignment_bound", "alignment_constants",
+    "attention_weights", "cross_attention", "decompose", "effective_queries", "enclosing_radius",
+    "plateau_gap", "printed_gamma", "reachability_gap", "row_norm", "softmax_jacobian",
+]  # fmt: skip
 
 SOFTMAX_LIPSCHITZ = 0.5
 """The Lipschitz constant of softmax in the Euclidean norm; reached at p = (1/2, 1/2, 0, ...)."""

@@ -31,7 +31,7 @@ FLOORS = {
 TRAINING_MAY_IMPORT = 2  # it stands beside the house
 
 SHORTEST, LONGEST, LONGEST_FUNCTION = 60, 250, 40
-CLAIMS, MOST_CHECKS = "course.claims", 0.11
+CLAIMS, MOST_CHECKS = "course.claims", 0.09
 MAY_BE_SHORT = ("__init__.py", "__main__.py", "shared.py")
 """Doors of packages, command lines, and what the modules of one lesson share."""
 
@@ -149,21 +149,14 @@ def test_no_module_of_course_imports_what_draws_or_what_jupyter_needs():
 
 
 # What is longer or shorter than the rule, and why. A name goes when its reason does.
-_TO_DO = "to be cut"
 OTHER_SIZES = {
     "classroom.exercises.inputs": "one table of inputs, which many exercises share",
-    "course.adapters": _TO_DO,
-    "course.attention": _TO_DO,
-    "course.claims.preliminaries_3": _TO_DO,
     "course.clips.captions": "one function, which needs no room beside it",
-    "course.clips.video": _TO_DO,
-    "course.diffusion.schedule": _TO_DO,
+    "course.clips.video": "reading and writing mp4, and what damaged files are told",
     "course.editing.measure": "the metrics of one edit, in one function",
     "course.finetune.processes": "all that knows of several processes, and nothing else",
     "course.finetune.progress": "what a step reports, without torch",
-    "course.models.pipeline": _TO_DO,
-    "course.temporal": _TO_DO,
-    "lessons.cosine_similarity.exercises.similarity": _TO_DO,
+    "lessons.cosine_similarity.exercises.similarity": "an exercise with its wrong answers",
     "training.data": "one generator of batches",
     "training.initial": "one copy of weights",
     "training.samples": "one sheet of samples",
@@ -185,19 +178,9 @@ def functions(name: str) -> Iterator[ast.FunctionDef]:
 
 
 LONG_FUNCTIONS = {
-    "course.__main__._edit": _TO_DO,
-    "course.bilateral.filter.bilateral_filter": _TO_DO,
-    "course.diffusion.chains.invert": _TO_DO,
-    "course.editing.run.edit": _TO_DO,
-    "course.finetune.train.finetune": _TO_DO,
-    "course.models.pipeline.noise_predictor": _TO_DO,
-    "course.reachability.reachability_gap": _TO_DO,
-    "course.recursion.simulate": _TO_DO,
-    "lessons.attention_bounds.figures.bounds.token_error_figure": _TO_DO,
-    "lessons.cosine_similarity.figures.norm_bound_figure": _TO_DO,
-    "lessons.lora_adapters.figures.low_rank.collapse_figure": _TO_DO,
-    "lessons.prompt_tokens.figures.token_rows_figure": _TO_DO,
-    "training.loop.train": _TO_DO,
+    "course.__main__._edit": "one call with all options of the command line, each by its name",
+    "course.editing.run.edit": "27 arguments with a docstring that says what each does",
+    "course.finetune.train.finetune": "25 arguments with a docstring that says what each does",
 }
 
 

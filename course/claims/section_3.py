@@ -7,6 +7,7 @@ standard normal numbers, for which the exact noise predictor is known.
 
 from __future__ import annotations
 
+from course.claims import attention_3
 from course.claims import preliminaries_3 as checks
 from course.claims.claim import Bound, Claim
 
@@ -176,7 +177,7 @@ CLAIMS = (
         r"rules out by $N_s, N_u \ge d$.",
         repaired=r"$Q = XW_Q$, $K = ZW_K$, $V = ZW_V$ with all three of size $d \times d$, as in "
         "Eqs. 45 and 90.",
-        counterexample=checks.attention_over_channels,
+        counterexample=attention_3.attention_over_channels,
         lesson="attention_bounds",
     ),
     Claim(
@@ -188,8 +189,8 @@ CLAIMS = (
         reason="With the shapes of the repaired Eq. 14 it is the attention that torch computes. "
         "Each row is a mean of the values, so it is never longer than the longest of them. A UNet "
         "also adds the result to its input and has several heads.",
-        bound=Bound(r"\max_i\|\tilde x_i\| \le \max_l\|v_l\|", checks.largest_value),
-        search=checks.search_equation_15,
+        bound=Bound(r"\max_i\|\tilde x_i\| \le \max_l\|v_l\|", attention_3.largest_value),
+        search=attention_3.search_equation_15,
         lesson="attention_bounds",
     ),
     Claim(

@@ -103,8 +103,7 @@ def invert(
     diffusers; each of `refine` fixed-point rounds predicts it anew from the destination's own
     latents. A first velocity becomes noise at the destination's level, as the model means it, or
     with `velocity_level="source"` at the source's, as in diffusers' DDIMInverseScheduler: a far
-    worse round trip. `skip` stops where `sample` with the same `skip` starts. The other arguments
-    and the errors are those of `sample`.
+    worse round trip. `skip` stops where `sample` with it starts. Errors are those of `sample`.
     """
     check_choice("velocity_level", velocity_level, VELOCITY_LEVELS)
     chain = _Chain(noise_predictor, latent_filter, filter_target, prediction_type)

@@ -100,12 +100,9 @@ def norm_bound_figure(
     if broken.any():
         thick = {"color": _GREEN, "linewidth": 7, "alpha": 0.35}
         axes.loglog(_NORMS[broken], lengths[broken], **thick, label="breaks the printed bound")
-    axes.plot(
-        [_NORMS[0], max_norm], [2 / max_norm] * 2, "--", color=_ORANGE, label="printed: 2 / M"
-    )
-    axes.plot(
-        [min_norm, _NORMS[-1]], [1 / min_norm] * 2, "-.", color=_BLUE, label="repaired: 1 / m"
-    )
+    printed, repaired = [2 / max_norm] * 2, [1 / min_norm] * 2
+    axes.plot([_NORMS[0], max_norm], printed, "--", color=_ORANGE, label="printed: 2 / M")
+    axes.plot([min_norm, _NORMS[-1]], repaired, "-.", color=_BLUE, label="repaired: 1 / m")
     axes.plot([max_norm], [2 / max_norm], "s", color=_ORANGE)
     axes.plot([min_norm], [1 / min_norm], "^", color=_BLUE, markersize=8)
     axes.set(xlabel="norm of the frame, ||F|| (log scale)", ylabel="length of the gradient (log)")

@@ -57,12 +57,7 @@ def token_rows_figure(n_shared: int = 2, n_frame: int = 2, n_frames: int = 4) ->
         for frame in range(1, n_frames + 1):
             label = f"own\nof {frame}" if name == "frame" else name
             small = 8 if count > 1 or name != "frame" else 6
-            place = (frame, first + count / 2)
-            axes.text(
-                *place, label, ha="center", va="center", fontsize=small,
-                color="white" if name == "shared" else "black",
-                bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
-            )  # fmt: skip
+            _write_on(axes, frame, first + count / 2, label, small, colour)
     axes.hlines(range(1, height), 0.5, n_frames + 0.5, color="white", linewidth=1)
     axes.set(ylim=(height, 0), xlim=(0.4, n_frames + 0.6), xticks=range(1, n_frames + 1))
     axes.set(xlabel="frame", ylabel="token, first to last", yticks=(0, height))
@@ -77,6 +72,15 @@ def token_rows_figure(n_shared: int = 2, n_frame: int = 2, n_frames: int = 4) ->
         f"shared and {own} of the frames."
     )
     return figure
+
+
+def _write_on(axes: Axes, x: float, y: float, label: str, size: float, colour: str) -> None:
+    """Write a label on a bar of this colour, white where the bar is dark."""
+    axes.text(
+        x, y, label, ha="center", va="center", fontsize=size,
+        color="white" if label == "shared" else "black",
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
 
 
 def span_figure(off_line: float = 0.0, length: float = 6.0) -> Figure:

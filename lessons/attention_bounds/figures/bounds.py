@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.linalg import matrix_norm
@@ -74,10 +75,7 @@ def token_error_figure(
             axes.plot(sizes[:-1], found[name][:-1], stroke, **line)
         axes.plot([token_error], [here[lines[0][0]]], "o", color="black", markersize=8)
         axes.set(xlabel="error of the tokens (Frobenius)", xticks=(0, 1, 2))
-        top = max(found[name].max().item() for name, *_ in lines)
-        axes.set_ylim(0, 1.05 * top)
-        # Three ticks, and one legend for both panels: a redraw must be quick.
-        axes.set_yticks([0, top / 2, top], ["0", f"{top / 2:.3g}", f"{top:.3g}"])
+        _three_ticks(axes, max(found[name].max().item() for name, *_ in lines))
     left.legend(fontsize=8, frameon=False, loc="upper left")
     left.set(ylabel="error of the output (Frobenius)")
     right.set(ylabel="error of the worst position")
@@ -94,6 +92,12 @@ def token_error_figure(
         f"the worst position: error {texts['row error']}, repaired bound {texts['row']}."
     )
     return figure
+
+
+def _three_ticks(axes: Axes, top: float) -> None:
+    # Three ticks, and one legend for both panels: a redraw must be quick.
+    axes.set_ylim(0, 1.05 * top)
+    axes.set_yticks([0, top / 2, top], ["0", f"{top / 2:.3g}", f"{top:.3g}"])
 
 
 def ideal_points_figure(weight: float = 3.0) -> Figure:

@@ -103,14 +103,9 @@ def collapse_figure(strength: float = 0.5) -> Figure:
     figure = Figure(figsize=(6.6, 3.2), dpi=100)
     plane, chart = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.09, right=0.97, bottom=0.17, top=0.88, wspace=0.3)
-    for way, (colour, line, mark), name in zip(
-        np.stack([features(s) for s in (0.0, 2.0)]).transpose(1, 0, 2), LOOKS, ("F1", "F2")
-    ):
-        plane.plot(*way.T, line, color=colour, linewidth=1)
-        now = features(strength)[0 if name == "F1" else 1]
-        plane.plot([0, now[0]], [0, now[1]], color=colour, linewidth=2.5)
-        plane.plot([now[0]], [now[1]], mark, color=colour, markersize=9)
-        plane.annotate(name, now, xytext=(8, 6), textcoords="offset points", color=colour)
+    ways = np.stack([features(s) for s in (0.0, 2.0)]).transpose(1, 0, 2)
+    for name, way, now, look in zip(("F1", "F2"), ways, features(strength), LOOKS):
+        _draw_feature(plane, name, way, now, look)
     plane.plot([0], [0], "X", color="black", markersize=8)
     plane.set(xlabel="first feature", ylabel="second feature")
     plane.set(xlim=(-3.6, 3.6), ylim=(-1.6, 1.6), xticks=(-3, 0, 3), yticks=(-1, 0, 1))
@@ -130,6 +125,17 @@ def collapse_figure(strength: float = 0.5) -> Figure:
         f"length of F1 falls from 3.16 to 0 at strength 1 and grows again; here it is {norm:.2f}."
     )
     return figure
+
+
+def _draw_feature(
+    plane: Axes, name: str, way: np.ndarray, now: np.ndarray, look: tuple[str, str, str]
+) -> None:
+    """Draw the line that a feature moves on, and the feature as an arrow from zero."""
+    colour, line, mark = look
+    plane.plot(*way.T, line, color=colour, linewidth=1)
+    plane.plot([0, now[0]], [0, now[1]], color=colour, linewidth=2.5)
+    plane.plot([now[0]], [now[1]], mark, color=colour, markersize=9)
+    plane.annotate(name, now, xytext=(8, 6), textcoords="offset points", color=colour)
 
 
 EXPLORERS = {

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from course.claims import ledger
+from course.claims import attention_3, ledger
 from course.claims import preliminaries_3 as checks
 from course.claims.section_3 import CLAIMS
 from course.diffusion.schedule import NoiseSchedule
@@ -67,7 +67,7 @@ def test_eq_16_shrinks_samples_by_nine_hundred_powers_of_ten():
 
 
 def test_eq_14_as_printed_sees_the_order_of_tokens_and_repaired_does_not():
-    violation = checks.attention_over_channels()
+    violation = attention_3.attention_over_channels()
     assert violation.left > 1 and violation.right < 1e-12
 
 
