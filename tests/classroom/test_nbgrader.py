@@ -34,7 +34,7 @@ EXERCISE = """
 
 def {name}(*arguments):
     ### BEGIN SOLUTION
-    return reference("{name}")(*arguments)
+    return get("{name}").reference(*arguments)
     ### END SOLUTION
 ```
 
