@@ -25,10 +25,14 @@ SEEDS = (250416016, 16016)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One input of an exercise: positional arguments, and what to call it in a report."""
+    """One input of an exercise: positional arguments, and what to call it in a report.
+
+    `rounding` is by how much right answers may differ here that lose digits on the way, absolute.
+    """
 
     label: str
     arguments: tuple
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,9 @@ def _quantities(
             for words, measure in _MEASURES:
                 yield (
                     words.format(name),
-                    lambda pair, i=index, measure=measure: float(measure(pair.arguments[i])),
+                    lambda pair, i=index, measure=measure: float(
+                        measure(pair.arguments[i].detach())
+                    ),
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -69,7 +69,7 @@ def _right(exercise: Exercise, case: Case, default: torch.dtype) -> tuple[Outcom
     if expected.seconds is not None:
         raise RuntimeError(f"{exercise.name}: the reference takes too long on {case.label!r}")
     scale = scale_of(exercise.reference, case.arguments, expected.value, exercise.tolerance)
-    return expected, scale
+    return expected, replace(scale, noise=scale.noise + case.rounding)
 
 
 def fault_of(
