@@ -47,7 +47,7 @@ def _round_cases(generator: torch.Generator) -> list[Case]:
     """Return maps whose singular values lie close together: there each round can be told."""
     cases = []
     for dtype, name in DTYPES.items():
-        for n_rounds, d in ((1, 2), (2, 3), (3, 3), (1, 4)):
+        for n_rounds, d in ((1, 2), (3, 3)):
             left, right = torch.randn(2, d, d, generator=generator, dtype=torch.float64)
             left, right = torch.linalg.qr(left).Q, torch.linalg.qr(right).Q
             values = torch.linspace(2.0, 1.2, d, dtype=torch.float64)

@@ -18,7 +18,7 @@ from .test_core import DOUBLE, PLAIN, QUICK, variant
 
 
 def printing(x):
-    for number in range(100_000):
+    for number in range(3_000):
         print("line", number)
     return 2 * x
 
