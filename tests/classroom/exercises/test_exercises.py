@@ -95,6 +95,7 @@ FITTING = {
     ("counterexample_upper_bound", "only_reaches_the_limit"),
     ("counterexample_upper_bound", "made_f_long"),
     ("stuck_clip", "not_stationary"),
+    ("steepest_logits", "two_a_little_ahead"),
     ("power_iteration", "largest_singular_value"),
     ("error_along_flow", "against_its_own_warp"),
 }
