@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classroom.exercises.tolerance import FLOOR, RELATIVE, Scale, is_float, magnitude
+from classroom.exercises.tolerance import FLOOR, SINGLE, Scale, is_float, magnitude
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def difference(expected: object, actual: object, scale: Scale, returns: str) -> 
 
 def kind_of(value: object) -> str:
     """Return in words what a value is: "a tensor (2, 3) of float32", "a list of 4 values"."""
+    if isinstance(value, Tensor) and value.is_nested:
+        return "a nested tensor"
     if isinstance(value, Tensor):
         shape = f"a tensor {tuple(value.shape)}" if value.ndim else "a tensor of shape ()"
         return f"{shape} of {str(value.dtype).removeprefix('torch.')}"
@@ -149,7 +151,8 @@ def _kind_difference(expected: Tensor, actual: Tensor, scale: Scale) -> Differen
     integers = families == ("integer", "integer")
     strict = scale.typed and not integers and expected.dtype != actual.dtype
     if strict or families[0] != families[1]:
-        reason = " The result keeps the dtype of the input." if scale.typed else ""
+        same_family = families[0] == families[1]
+        reason = " The result keeps the dtype of the input." if scale.typed and same_family else ""
         return Difference("dtype", f"The result is {names[1]}; wanted {names[0]}.{reason}")
     if expected.device.type != actual.device.type:
         devices = f"{actual.device}; wanted {expected.device}"
@@ -176,10 +179,13 @@ def _value_difference(expected: Tensor, actual: Tensor, scale: Scale) -> Differe
 
 
 def _coarsened(scale: Scale, actual: object) -> Scale:
-    """Return the tolerance of the answer's own dtype where the input does not fix one."""
-    if scale.typed or not is_float(actual):
+    """Return the tolerance for a float32 result where no input asks for float64.
+
+    A coarser result is not what was asked for: half precision widens nothing.
+    """
+    if scale.typed or not is_float(actual) or actual.dtype != torch.float32:
         return scale
-    return Scale(max(scale.relative, RELATIVE.get(actual.dtype, 0.0)), scale.noise, False)
+    return Scale(max(scale.relative, SINGLE), scale.noise, False)
 
 
 def _is_scalar(value: object) -> bool:

@@ -7,32 +7,36 @@ arguments it changes, its shapes and dtypes, on all inputs.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from functools import cache
 
+import torch
 from torch import Tensor
 
 from classroom.exercises.compare import difference
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.outcome import Outcome, run
+from classroom.exercises.outcome import Outcome, message_of, run
 from classroom.exercises.tolerance import Scale, scale_of
 from classroom.exercises.trial import Fault, Trial, fault_of, right
 
 _SECONDS = 5.0
 _ALIKE = 0.6  # of two error messages: names and shapes in them may differ
-_MOST = 0.75  # of the inputs on which something is wrong: as much has to agree
+_NUMBERS = re.compile(r"\d+")
+_MOST = 0.6  # of the inputs on which something is wrong: as much has to agree
 
 
 def recognise(exercise: Exercise, trials: Sequence[Trial]) -> Misconception | None:
-    """Return the misconception that explains the wrong trials, or None.
+    """Return the misconception that explains every wrong trial, or None.
 
-    First one that agrees on every input; then one that agrees wherever it gives finite values; then
-    one that explains three in four of the inputs on which it or the answer is wrong. Among equals
+    First one that agrees on every input; then one that agrees wherever both it and the answer give
+    finite values, if that explains most of the inputs on which one of them is wrong. What
+    has `matches` or `together` must hold on every input on which the answer is wrong. Among equals
     the one that agrees on more inputs, then the first.
     """
     if all(trial.fault is None for trial in trials):
         return None
-    found, best = None, (0.0, 0)
+    found, best = None, (0, 0)
     for misconception in exercise.misconceptions:
         rank = _rank(exercise, misconception, trials)
         if rank > best:
@@ -42,33 +46,59 @@ def recognise(exercise: Exercise, trials: Sequence[Trial]) -> Misconception | No
 
 def _rank(
     exercise: Exercise, misconception: Misconception, trials: Sequence[Trial]
-) -> tuple[float, int]:
-    """Return (3, 2 or the share explained, inputs that agree), or (0, 0) for no match."""
-    agreed = defined = at_defined = wrong = explained = 0
+) -> tuple[int, int]:
+    """Return (2 or 1, inputs that agree), or (0, 0) for no match."""
+    if misconception.together is not None:
+        return (2, len(trials)) if _holds_together(misconception, trials) else (0, 0)
+    agreed = wrong = explained = 0
+    at_defined = True
     for trial in trials:
         outcome, fault = _behaviour(exercise, misconception, trial.case)
         agrees = _agrees(exercise, misconception, trial, outcome, fault)
         agreed += agrees
-        if outcome.error is None and outcome.seconds is None and _is_finite(outcome.value):
-            defined += 1
-            at_defined += agrees
+        if _is_defined(outcome) and _is_defined(trial.came):
+            at_defined &= agrees
         if fault is not None or trial.fault is not None:
             wrong += 1
             explained += agrees
+        if misconception.matches is not None and trial.fault is not None and not agrees:
+            return 0, 0
     if not explained:
-        return 0.0, 0
+        return 0, 0
     if agreed == len(trials):
-        return 3.0, agreed
-    if defined and at_defined == defined and explained >= _MOST * wrong:
-        return 2.0, agreed
-    return (explained / wrong, agreed) if explained >= _MOST * wrong else (0.0, 0)
+        return 2, agreed
+    if misconception.matches is not None:
+        return 1, agreed
+    return (1, agreed) if at_defined and explained >= _MOST * wrong else (0, 0)
 
 
-@cache
+def _holds_together(misconception: Misconception, trials: Sequence[Trial]) -> bool:
+    """Return whether a misconception is seen in all inputs and values at once."""
+    if any(trial.fault is not None and trial.fault.kind != "value" for trial in trials):
+        return False
+    pairs = [(trial.case.arguments, trial.came.value) for trial in trials]
+    try:
+        return bool(misconception.together(pairs))
+    except Exception:
+        return False
+
+
+def _is_defined(outcome: Outcome) -> bool:
+    """Return whether a call ended in finite values."""
+    return outcome.error is None and outcome.seconds is None and _is_finite(outcome.value)
+
+
 def _behaviour(
     exercise: Exercise, misconception: Misconception, case: Case
 ) -> tuple[Outcome, Fault | None]:
     """Return what a misconception does with an input, and what is wrong with that."""
+    return _behaved(exercise, misconception, case, torch.get_default_dtype())
+
+
+@cache
+def _behaved(
+    exercise: Exercise, misconception: Misconception, case: Case, default: torch.dtype
+) -> tuple[Outcome, Fault | None]:
     expected, scale = right(exercise, case)
     outcome = run(misconception.answer, case.arguments, _SECONDS, silent=True)
     return outcome, fault_of(exercise, misconception.answer, case, expected, outcome, scale)
@@ -110,13 +140,17 @@ def _agrees(
 
 
 def _same_error(left: BaseException | None, right: BaseException | None) -> bool:
-    """Return whether two errors are of one type and say nearly the same.
+    """Return whether two errors are of one type and say nearly the same, with the same numbers.
 
-    The type alone would take any slip of the pen that raises TypeError for the misconception.
+    The type alone would take any slip of the pen that raises TypeError for the misconception, and
+    "shapes cannot be multiplied" any product: the shapes in it are what tells them apart.
     """
     if type(left) is not type(right):
         return False
-    return difflib.SequenceMatcher(None, str(left), str(right)).ratio() >= _ALIKE or not str(left)
+    texts = message_of(left), message_of(right)
+    if _NUMBERS.findall(texts[0]) != _NUMBERS.findall(texts[1]):
+        return False
+    return difflib.SequenceMatcher(None, *texts).ratio() >= _ALIKE or not texts[0]
 
 
 def _equal(
@@ -134,8 +168,11 @@ def _equal(
 
 
 def _is_finite(value: object) -> bool:
-    if isinstance(value, Tensor):
-        return bool(value.isfinite().all())
-    if isinstance(value, (tuple, list)):
-        return all(map(_is_finite, value))
-    return value is not None and value == value
+    try:
+        if isinstance(value, Tensor):
+            return bool(value.isfinite().all())
+        if isinstance(value, (tuple, list)):
+            return all(map(_is_finite, value))
+        return value is not None and bool(value == value)
+    except Exception:  # a nested tensor, an object of the learner's own
+        return False

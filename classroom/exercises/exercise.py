@@ -8,11 +8,13 @@ apart by identity, so that what was computed of them, which no answer can change
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import torch
+
+from classroom.exercises.variations import Variation, varied
 
 RETURNS = ("tensor", "number", "text", "tensors", "any")
 """What an answer may be asked to return."""
@@ -23,10 +25,14 @@ SEEDS = (250416016, 16016)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One input of an exercise: positional arguments, and what to call it in a report."""
+    """One input of an exercise: positional arguments, and what to call it in a report.
+
+    `rounding` is by how much right answers may differ here that lose digits on the way, absolute.
+    """
 
     label: str
     arguments: tuple
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,16 @@ class Misconception:
 
     `answer` is the wrong implementation; it may raise, change its input or return another shape:
     all of that is part of how it is known. Where many wrong values come from one thought (a wrong
-    counterexample, say), `matches(arguments, answer_value)` may say so in place of equal values.
+    counterexample, say), `matches(arguments, answer_value)` may say so in place of equal values: it
+    has to hold on every input on which the answer is wrong. `together(pairs)` sees all inputs with
+    their values at once, for what no single one shows ("the same pair for every limit").
     """
 
     name: str
     hint: str
     answer: Callable
     matches: Callable[[tuple, object], bool] | None = None
+    together: Callable[[Sequence[tuple[tuple, object]]], bool] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +70,11 @@ class Exercise:
     """A question with a right answer, inputs, and at least three named misconceptions.
 
     `cases(generator)` returns inputs from the smallest to the largest: several shapes, float32 and
-    float64, edge cases. It is called once for each seed. `tolerance` is relative to the largest
-    expected magnitude, by dtype. `compare(expected, actual, arguments)` takes the place of equality
-    where many answers are right, and returns None or a sentence. `draw(arguments, expected,
-    actual)` returns a matplotlib Figure with a label, for the smallest input that fails.
+    float64, edge cases. It is called once for each seed; `variations` make further cases of them.
+    `tolerance` is relative to the largest expected magnitude, by dtype. `compare(expected, actual,
+    arguments)` takes the place of equality where many answers are right, and returns None or a
+    sentence. `draw(arguments, expected, actual)` returns a matplotlib Figure with a label, for the
+    smallest input that fails.
     `returns` is one of RETURNS. Raises ValueError for names or values that do not fit.
     """
 
@@ -79,6 +89,7 @@ class Exercise:
     compare: Callable | None = None
     draw: Callable | None = None
     returns: str = "tensor"
+    variations: tuple[Variation, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -99,10 +110,17 @@ class Exercise:
 
 @cache
 def _draws(exercise: Exercise) -> list[list[Case]]:
-    draws = [list(exercise.cases(torch.Generator().manual_seed(seed))) for seed in SEEDS]
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # the cases are the same in every notebook
+    try:
+        draws = [list(exercise.cases(torch.Generator().manual_seed(seed))) for seed in SEEDS]
+    finally:
+        torch.set_default_dtype(dtype)
     if not all(draws):
         raise ValueError(f"{exercise.name}: an exercise needs one case or more")
-    return draws
+    if not any(case.arguments for cases in draws for case in cases):
+        return draws[:1]  # nothing is drawn: a second time would be the same
+    return [[*cases, *varied(cases, exercise.variations)] for cases in draws]
 
 
 def by_properties(expected: object, actual: object, arguments: tuple) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from classroom.exercises.compare import kind_of
@@ -20,7 +21,9 @@ from classroom.exercises.describe import (
     value_text,
 )
 from classroom.exercises.diagnosis import recognise
-from classroom.exercises.exercise import Exercise, Misconception
+from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.pristine import as_imported
+from classroom.exercises.relation import relation
 from classroom.exercises.report import Report
 from classroom.exercises.trial import Fault, Trial, attempt, misfit
 
@@ -45,16 +48,38 @@ def judge(exercise: Exercise, answer: Callable, *, limits: Limits | None = None)
     """
     if answer is ...:
         return _report(exercise, "not attempted", _OPEN)
-    draws = exercise.draws()
+    with as_imported():
+        return _judged(exercise, answer, limits or Limits())
+
+
+def _judged(exercise: Exercise, answer: Callable, limits: Limits) -> Report:
+    draws = [_in_the_notebooks_dtype(cases) for cases in exercise.draws()]
     if problem := _unusable(exercise, answer, draws[0][0].arguments):
         return _report(exercise, "failed", problem)
-    ranked = _trials(exercise, answer, draws, limits or Limits())
+    ranked = _trials(exercise, answer, draws, limits)
     trials = [trial for _, trial in sorted(ranked, key=lambda pair: pair[0])]
     if _is_stub(ranked[0][1]):
         return _report(exercise, "not attempted", _OPEN)
     if all(trial.fault is None for trial in trials):
-        return _report(exercise, "passed", f"Right on all {len(trials)} inputs.")
-    return _failure(exercise, trials, recognise(exercise, trials))
+        told = f"Right on all {len(trials)} inputs." if _has_input(trials) else "Right."
+        return _report(exercise, "passed", told)
+    try:
+        return _failure(exercise, trials, recognise(exercise, trials))
+    except Exception:  # a value so strange that it cannot even be described
+        strange = "It returned a value that cannot be compared with the right one."
+        return _report(exercise, "failed", strange)
+
+
+def _in_the_notebooks_dtype(cases: list[Case]) -> list[Case]:
+    """Leave float32 inputs out where a notebook has set float64 as default.
+
+    There torch.zeros(n) and torch.tensor(0.1) are float64, and right answers are written with them.
+    """
+    if torch.get_default_dtype() != torch.float64:
+        return cases
+    single = torch.float32
+    kept = [c for c in cases if all(getattr(a, "dtype", None) != single for a in c.arguments)]
+    return kept or cases
 
 
 def _trials(
@@ -109,7 +134,7 @@ def _unusable(exercise: Exercise, answer: object, arguments: tuple) -> str | Non
 def _is_stub(trial: Trial) -> bool:
     """Return whether an answer says that it is not written yet."""
     error = trial.came.error
-    if isinstance(error, NotImplementedError):
+    if type(error) is NotImplementedError:
         # PyTorch raises this error too; there, the line is a call.
         frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
         text = linecache.getline(frame.f_code.co_filename, line)
@@ -125,7 +150,9 @@ def _failure(
     sentences = [] if misconception is None else [misconception.hint]
     if misconception is None or smallest.fault.kind != "value":
         sentences.append(smallest.fault.sentence)
-    if smallest.fault.kind != "time":
+    if misconception is None and (found := relation(exercise, trials)):
+        sentences.append(found)
+    if smallest.fault.kind != "time" and _has_input(trials):
         sentences.append(_share(trials, wrong))
     return _report(
         exercise,
@@ -135,6 +162,11 @@ def _failure(
         evidence=_evidence(exercise, smallest),
         figure=_drawing(exercise, smallest),
     )
+
+
+def _has_input(trials: list[Trial]) -> bool:
+    """Return whether the exercise asks about inputs at all, and not for one number."""
+    return any(trial.case.arguments for trial in trials)
 
 
 def _share(trials: list[Trial], wrong: list[Trial]) -> str:
@@ -168,7 +200,9 @@ def _evidence(exercise: Exercise, trial: Trial) -> tuple[tuple[str, str], ...]:
     came, expected = trial.came.value, trial.expected.value
     if trial.expected.error is not None:
         return (*rows, ("Your answer", value_text(came)))
-    if exercise.compare is not None:  # many answers are right: none of them is "the" expected one
+    # Where many answers are right, none is "the" expected one; and where there is no input, the
+    # expected value is the whole answer.
+    if exercise.compare is not None or not trial.case.arguments:
         return (*rows, ("Your answer", value_text(came)))
     texts = pair_texts(came, expected)
     rows += [("Your answer", texts[0]), ("Expected", texts[1])]

@@ -1,7 +1,7 @@
 """One call of an answer, and everything that can be seen of it: value, error, changed input, time.
 
-Answers run on copies, with the random numbers, the default dtype and the gradient mode of a fresh
-program; what they change of these is put back.
+Answers run on copies, with the random numbers and the gradient mode of a fresh program and the
+default dtype of the notebook; what they change of these is put back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import io
 import itertools
 import linecache
 import random
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from classroom.exercises.capture import caught
 from classroom.exercises.guard import TimeLimit, limited
 
 _MOST_STEPS = 10_000  # of an answer that yields
@@ -46,20 +46,20 @@ class Outcome:
 def run(answer: Callable, arguments: tuple, seconds: float, *, silent: bool = False) -> Outcome:
     """Call `answer` on a copy of `arguments` and return what happened; never raise for its sake.
 
-    KeyboardInterrupt goes through: it is the learner's own. `silent` swallows what is printed.
+    KeyboardInterrupt goes through: it is the learner's own. `silent` swallows what is printed;
+    otherwise its beginning is shown.
     """
     inputs = clone(arguments)
     value, error, broken, started = None, None, None, time.monotonic()
-    quiet = contextlib.redirect_stdout(io.StringIO()) if silent else contextlib.nullcontext()
     try:
-        with fresh_state(), quiet:
+        with fresh_state(), caught(loud=not silent):
             value = limited(lambda: _settled(answer(*inputs)), seconds)
     except TimeLimit:
         broken = seconds
     except KeyboardInterrupt:
         raise
-    except BaseException as caught:  # SystemExit too: an answer must not end the kernel
-        error = caught
+    except BaseException as raised:  # SystemExit too: an answer must not end the kernel
+        error = raised
     took = time.monotonic() - started
     pairs = enumerate(zip(arguments, inputs))
     changed = tuple(index for index, (before, now) in pairs if not identical(before, now))
@@ -102,10 +102,10 @@ def identical(left: object, right: object) -> bool:
 
 @contextlib.contextmanager
 def fresh_state() -> Iterator[None]:
-    """Give a call seeded random numbers, float32 as default dtype and autograd; restore all three.
+    """Give a call seeded random numbers and autograd; restore these and the default dtype.
 
-    The generators of torch (CPU), numpy and Python come back as they were, so that a check changes
-    no number that a later cell draws.
+    The default dtype stays what the notebook has set. The generators of torch (CPU), numpy and
+    Python come back as they were, so that a check changes no number that a later cell draws.
     """
     dtype, numbers, python = torch.get_default_dtype(), np.random.get_state(), random.getstate()
     try:
@@ -117,7 +117,6 @@ def fresh_state() -> Iterator[None]:
             torch.default_generator.manual_seed(0)
             np.random.seed(0)  # the global one: an answer may use it
             random.seed(0)
-            torch.set_default_dtype(torch.float32)
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -134,6 +133,14 @@ def _settled(value: object) -> object:
     if type(value) in (tuple, list):
         return type(value)(_settled(item) for item in value)
     return value
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says in one line, "" where its own __str__ fails."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return ""
 
 
 def place(error: BaseException, answer: Callable) -> tuple[int, str] | None:

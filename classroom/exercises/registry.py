@@ -8,6 +8,7 @@ from functools import cache
 
 from classroom import contents
 from classroom.exercises.exercise import Exercise
+from classroom.exercises.own import not_as_an_answer
 
 
 def collect(exercises: Iterable[Exercise]) -> dict[str, Exercise]:
@@ -55,8 +56,11 @@ def names() -> list[str]:
 
 
 def reference(name: str) -> Callable:
-    """Return the right answer of an exercise. Raises ValueError for an unknown name."""
-    return get(name).reference
+    """Return the right answer of an exercise, to call; handed in for grading it earns nothing.
+
+    Raises ValueError for an unknown name.
+    """
+    return not_as_an_answer(get(name).reference)
 
 
 def misconceptions(name: str) -> dict[str, Callable]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+import torch
 from torch import Tensor
 
 from classroom.exercises.compare import difference, kind_of
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Case, Exercise
-from classroom.exercises.outcome import Outcome, place, run
+from classroom.exercises.outcome import Outcome, message_of, place, run
+from classroom.exercises.own import answering
+from classroom.exercises.pristine import put_back
 from classroom.exercises.tolerance import Scale, scale_of
+
+_LONGEST = 500  # characters of an error's message
 
 
 @dataclass(frozen=True)
@@ -42,23 +47,29 @@ def attempt(exercise: Exercise, answer: Callable, case: Case, seconds: float, lo
     `seconds` limits the answer; `loud` lets what it prints through.
     """
     expected, scale = right(exercise, case)
-    came = run(answer, case.arguments, seconds, silent=not loud)
+    with answering():
+        came = run(answer, case.arguments, seconds, silent=not loud)
+    put_back()  # what the answer may have changed of torch
     return Trial(
         case, expected, came, scale, fault_of(exercise, answer, case, expected, came, scale)
     )
 
 
-@cache
 def right(exercise: Exercise, case: Case) -> tuple[Outcome, Scale]:
     """Return what the reference does with a case, and the tolerance for it.
 
     An expected error is one too: then the answer has to raise that kind of error.
     """
+    return _right(exercise, case, torch.get_default_dtype())
+
+
+@cache
+def _right(exercise: Exercise, case: Case, default: torch.dtype) -> tuple[Outcome, Scale]:
     expected = run(exercise.reference, case.arguments, 60.0, silent=True)
     if expected.seconds is not None:
         raise RuntimeError(f"{exercise.name}: the reference takes too long on {case.label!r}")
     scale = scale_of(exercise.reference, case.arguments, expected.value, exercise.tolerance)
-    return expected, scale
+    return expected, replace(scale, noise=scale.noise + case.rounding)
 
 
 def fault_of(
@@ -96,7 +107,7 @@ def _error_fault(answer: Callable, expected: Outcome, came: Outcome) -> Fault | 
         wanted = type(expected.error).__name__
         if came.error is None:
             return Fault("error", f"It returned a value; wanted a {wanted} for this input.")
-    message = " ".join(str(came.error).split())
+    message = message_of(came.error)[:_LONGEST]
     sentence = f"It raised {type(came.error).__name__}{': ' if message else ''}{message}"
     if found := place(came.error, answer):
         sentence += f"\nThat was line {found[0]} of the cell: {found[1]}"

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.inputs import SCALED, frames_reversed
 
 LESSON = "start_here"
 
 
 def _count_cases(generator: torch.Generator) -> list[Case]:
-    return [Case(f"{n_frames} frames", (n_frames,)) for n_frames in (2, 3, 4, 5, 8, 24)]
+    return [Case(f"{n_frames} frames", (n_frames,)) for n_frames in (1, 2, 3, 4, 5, 8, 24, 1000)]
 
 
 def _neighbour_pairs(n_frames: int) -> int:
@@ -172,6 +173,7 @@ FRAME_CHANGES = Exercise(
             _one_number,
         ),
     ),
+    variations=(frames_reversed(lambda value: value.flip(0)), SCALED),
 )
 
 

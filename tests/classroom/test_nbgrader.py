@@ -34,7 +34,7 @@ EXERCISE = """
 
 def {name}(*arguments):
     ### BEGIN SOLUTION
-    return reference("{name}")(*arguments)
+    return get("{name}").reference(*arguments)
     ### END SOLUTION
 ```
 
@@ -68,7 +68,7 @@ def lesson_folder(tmp_path: Path) -> tuple[Path, str]:
     if real:
         return ROOT, min(real, key=lambda slug: took.get(slug[3:], {}).get("seconds", 1000))
     text = FRONT.replace("minutes: 9", "minutes: 2") + "\n## Two questions (2 min)\n"
-    text += "\n```{code-cell} ipython3\nfrom classroom.exercises import check, reference\n```\n"
+    text += "\n```{code-cell} ipython3\nfrom classroom.exercises import check, get\n```\n"
     for difficulty, name in enumerate(sorted(names())[:2], 1):
         text += EXERCISE.format(name=name, difficulty=difficulty)
     build(write_course(tmp_path, text))

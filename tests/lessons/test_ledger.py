@@ -19,17 +19,18 @@ def verdict_in_one_line(typed, fails, mended):
     return ("holds", "repaired" if mended else "false")[fails] if typed else "ill_typed"
 
 
-def violation_by_isclose(left, right, tolerance):
-    return left > right and not math.isclose(left, right, rel_tol=tolerance)
+def violation_by_isclose(left, right, tolerance, scale):
+    close = math.isclose(left, right, rel_tol=tolerance, abs_tol=tolerance * scale)
+    return left > right and not close
 
 
-def violation_as_a_tensor(left, right, tolerance):
-    left, right = torch.tensor([left, right], dtype=torch.float64)
-    return left - right > tolerance * torch.maximum(left.abs(), right.abs())
+def violation_as_a_tensor(left, right, tolerance, scale):
+    sides = torch.tensor([left, right, scale], dtype=torch.float64)
+    return sides[0] - sides[1] > tolerance * sides.abs().max()
 
 
 def tightness_in_a_loop(left, right):
-    best = 0.0
+    best = -math.inf
     for a, b in zip(left.tolist(), right.tolist()):
         best = max(best, a / b)
     return best
@@ -57,17 +58,19 @@ ALTERNATIVES = {
 WRONG = {
     "verdict_of": [lambda typed, fails, mended: "repaired", lambda typed, fails, mended: None],
     "is_violation": [
-        lambda a, b, t: a >= b,
-        lambda a, b, t: True,
-        lambda a, b, t: a - b > 1e-9 * max(abs(a), abs(b)),  # a tolerance of its own
-        lambda a, b, t: a - b > t * abs(b),
-        lambda a, b, t: a - b > t * abs(a),
-        lambda a, b, t: a - b > t * max(a, b),  # right for positive sides only
+        lambda a, b, t, s: a >= b,
+        lambda a, b, t, s: True,
+        lambda a, b, t, s: a - b > 1e-9 * max(abs(a), abs(b), s),  # a tolerance of its own
+        lambda a, b, t, s: a - b > t * abs(b),
+        lambda a, b, t, s: a - b > t * abs(a),
+        lambda a, b, t, s: a - b > t * min(abs(a), abs(b), s),  # the smallest
+        lambda a, b, t, s: a - b > t * (s + max(a, b)),  # right for positive sides only
     ],
     "tightness": [
         lambda a, b: (a / b).median(),
         lambda a, b: a / b,
         lambda a, b: (a / b).abs().max(),
+        lambda a, b: (a / b).max().clamp(0, 1),  # a bound may be broken, and far from reached
     ],
     "worst_start": [lambda left, right, starts: starts[0], lambda left, right, starts: starts],
 }

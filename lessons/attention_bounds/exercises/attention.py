@@ -10,6 +10,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.variations import Variation
 from lessons.attention_bounds.exercises.shared import LESSON
 
 # Cross-attention
@@ -100,6 +101,18 @@ CROSS_ATTENTION = Exercise(
             "You divide by sqrt(d) after the softmax, so the shares add up to 1/sqrt(d). Divide "
             "the logits, before.",
             _divided_after,
+        ),
+    ),
+    variations=(
+        Variation(
+            "tokens in reverse order",
+            lambda a: (a[0], a[1].flip(0), *a[2:]),
+            lambda value, arguments: value,
+        ),
+        Variation(
+            "positions in reverse order",
+            lambda a: (a[0].flip(0), *a[1:]),
+            lambda value, arguments: value.flip(0),
         ),
     ),
 )

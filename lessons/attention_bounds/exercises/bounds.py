@@ -27,7 +27,7 @@ SOFTMAX_NORM_RANGE = Exercise(
     reference=_range,
     cases=lambda generator: [
         Case(f"{m} positions, {n} tokens", (m, n))
-        for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77))
+        for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77), (6, 1))
     ],
     misconceptions=(
         Misconception(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.linalg import matrix_norm, svdvals, vector_norm
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from classroom.exercises.inputs import drawn_sizes
 from lessons.attention_bounds.exercises.shared import LESSON
 
 # A counterexample to the printed gamma
@@ -69,14 +70,30 @@ def _setting(tokens: list[float], w_v: float) -> tuple[Tensor, Tensor]:
     return column, torch.tensor([[w_v]], dtype=torch.float64)
 
 
+def _factor_cases(generator: torch.Generator) -> list[Case]:
+    factors = [1.0, 14.0, 1e3, 1e6, 0.01, 1e30, *drawn_sizes(generator, 0, 20, 2)]
+    return [Case(f"factor = {factor:g}", (factor,)) for factor in factors]
+
+
+def _spread(w_v: Tensor) -> float:
+    """Return the largest singular value over the smallest one."""
+    return float(matrix_norm(w_v, 2) / svdvals(w_v).min())
+
+
+def _is_one_answer(pairs: Sequence[tuple[tuple, tuple]]) -> bool:
+    """Return whether the factor changes nothing, and the error is not 0."""
+    first = pairs[0][1]
+    same = all(torch.equal(a, b) for _, value in pairs for a, b in zip(first, value))
+    error, bound = _measured(first)
+    return same and error > 0 and 0 < bound < math.inf
+
+
 BREAK_THE_PRINTED_BOUND = Exercise(
     name="break_the_printed_bound",
     lesson=LESSON,
     title="Break the printed bound",
     reference=lambda factor: _setting([1.0, 1.0], 2 * factor),
-    cases=lambda generator: [
-        Case(f"factor = {factor:g}", (factor,)) for factor in (1.0, 14.0, 1e3, 1e6)
-    ],
+    cases=_factor_cases,
     misconceptions=(
         Misconception(
             "perfect_tokens",
@@ -109,7 +126,8 @@ BREAK_THE_PRINTED_BOUND = Exercise(
             lambda factor: _setting([10 * factor, 10 * factor], 1.0),
             matches=_on_measures(
                 lambda z, w, ratio, factor: (
-                    z.abs().max() > 1.5 and vector_norm(w) < 1.5 * len(w) ** 0.5
+                    (z.abs().max() > 1.5 or factor < 0.15)
+                    and 0.5 < svdvals(w).min() <= matrix_norm(w, 2) < 1.5
                 )
             ),
         ),
@@ -129,20 +147,31 @@ BREAK_THE_PRINTED_BOUND = Exercise(
         ),
         Misconception(
             "scaled_too_little",
-            "W_V grows with the factor, but not fast enough. The printed bound has the norm of all "
-            "the tokens' errors, which is larger than their mean.",
+            "The ratio grows with the factor, but not fast enough. The printed bound has the norm "
+            "of all the tokens' errors, which is larger than their mean.",
             lambda factor: _setting([1.0, 1.0], 0.4 * factor),
-            matches=_on_measures(lambda z, w, ratio, factor: 0.1 <= ratio < 1 - 1e-6),
+            matches=_on_measures(
+                lambda z, w, ratio, factor: 0.1 <= ratio < 1 - 1e-6 and _spread(w) < 1.5
+            ),
+        ),
+        Misconception(
+            "one_direction_grows",
+            "Your W_V stretches one direction much more than another one. The printed gamma has "
+            "||W_V|| over the smallest singular value, so it grows along. Let all directions grow.",
+            lambda factor: (
+                torch.ones(2, 2, dtype=torch.float64),
+                torch.tensor([[10.0 * factor, 0.0], [0.0, 0.1]], dtype=torch.float64),
+            ),
+            matches=_on_measures(
+                lambda z, w, ratio, factor: math.isfinite(ratio) and ratio < 1 and _spread(w) > 1.5
+            ),
         ),
         Misconception(
             "one_answer_for_every_factor",
             "Your pair breaks the bound by a fixed factor. Let W_V grow with the factor that is "
             "asked for: then no constant in front of gamma can save it.",
             lambda factor: _setting([1.0, 1.0], 10.0),
-            # A fixed pair has one ratio: it beats the smallest factor, and not the largest.
-            matches=_on_measures(
-                lambda z, w, ratio, factor: matrix_norm(w, 2) > 1.5 and (ratio < 0.1 or factor < 20)
-            ),
+            together=_is_one_answer,
         ),
     ),
     properties=(

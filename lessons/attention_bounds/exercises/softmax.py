@@ -10,6 +10,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
 from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.variations import Variation
 from lessons.attention_bounds.exercises.shared import LESSON
 
 # The Jacobian of softmax
@@ -75,6 +76,14 @@ SOFTMAX_JACOBIAN = Exercise(
                 - logits.softmax(-1).expand(len(logits), -1)
             ),
         ),
+    ),
+    variations=(
+        Variation(
+            "all logits larger by 1000",
+            lambda a: (a[0] + 1000,) if a[0].dtype == torch.float64 else None,
+            lambda value, arguments: value,
+        ),
+        Variation("in reverse order", lambda a: (a[0].flip(0),), lambda value, a: value.flip(0, 1)),
     ),
 )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.bilateral_filter.exercises.shared import LESSON
 from lessons.bilateral_filter.exercises.weights import offsets
 
@@ -42,6 +43,9 @@ def _signal_cases(generator: torch.Generator) -> list[Case]:
 def _windows(signal: Tensor, kernel_size: int, mode: str = "reflect") -> Tensor:
     """Return the window of every pixel, (n, kernel_size), with the ends continued by `mode`."""
     reach = kernel_size // 2
+    if mode == "symmetric":  # a a b c, which torch does not have
+        ends = (signal[:reach].flip(0), signal, signal[len(signal) - reach :].flip(0))
+        return torch.cat(ends).unfold(0, kernel_size, 1)
     padded = torch.nn.functional.pad(signal[None, None], (reach, reach), mode=mode)
     return padded[0, 0].unfold(0, kernel_size, 1)
 
@@ -60,11 +64,13 @@ def _bilateral(
     two: float = 2.0,
     power: int = 2,
     gaussian: bool = False,
+    flat: bool = False,
     total: str = "both",
 ) -> Tensor:
     """Filter a row of pixels; the defaults are Eq. 9 to 11, and each option is a slip."""
     windows = _windows(signal, kernel_size, mode)
     near = _near(kernel_size, sigma_spatial, signal.dtype, two)
+    near = torch.ones_like(near) if flat else near
     apart = (windows - signal[:, None]).abs() ** power
     alike = torch.ones_like(apart) if gaussian else torch.exp(-apart / (two * sigma_intensity**2))
     sums = (near * alike * windows).sum(1)
@@ -194,6 +200,30 @@ BILATERAL_FILTER_1D = Exercise(
             "You divide each weight by the sum of the neighbour that it comes from. In Eq. 9 the "
             "sum belongs to the pixel x that is computed.",
             _neighbours_total,
+        ),
+        Misconception(
+            "repeated_the_end_in_the_mirror",
+            "Beyond an end you mirror the signal with its last pixel counted twice (a a b c). A "
+            "reflection goes back at once: the pixel before the first is the second.",
+            partial(_bilateral, mode="symmetric"),
+        ),
+        Misconception(
+            "no_spatial_weights",
+            "All pixels of the window count alike, however far they are. The weights of Eq. 10, of "
+            "the distance, are missing.",
+            partial(_bilateral, flat=True),
+        ),
+    ),
+    variations=(
+        Variation(
+            "from right to left",
+            lambda arguments: (arguments[0].flip(0), *arguments[1:]),
+            lambda value, arguments: value.flip(0),
+        ),
+        Variation(
+            "brighter by 10",
+            lambda arguments: (arguments[0] + 10, *arguments[1:]),
+            lambda value, arguments: value + 10,
         ),
     ),
     draw=_draw_signal,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from classroom.exercises.inputs import drawn_sizes
 from lessons.bilateral_filter.exercises.shared import LESSON, MOST_STRETCH
 
 # Two pixels by hand
@@ -72,7 +74,8 @@ DARK_PIXEL = Exercise(
 
 
 def _sigma_cases(generator: torch.Generator) -> list[Case]:
-    return [Case(f"sigma_intensity {sigma}", (sigma,)) for sigma in (1.0, 0.1, 0.003, 40.0)]
+    sigmas = [1.0, 0.1, 0.003, 40.0, 1e12, 1e-12, *drawn_sizes(generator, -5, 8, 2)]
+    return [Case(f"sigma_intensity {sigma:g}", (sigma,)) for sigma in sigmas]
 
 
 def _two_pixels(x: Tensor, sigma: float) -> Tensor:
@@ -150,10 +153,12 @@ def _mirrored(arguments: tuple, pair: tuple) -> bool:
     return bool(torch.allclose(x, y.flip(0)) and (x != y).any())
 
 
-def _gap_ignores_sigma(arguments: tuple, pair: tuple) -> bool:
-    if _equal_images(arguments, pair) or _differ_by_a_shift(arguments, pair):
+def _gap_ignores_sigma(pairs: Sequence[tuple[tuple, tuple]]) -> bool:
+    """Return whether the two images are the same for every sigma, and fit for one of them."""
+    arguments, first = pairs[0]
+    if _equal_images(arguments, first) or _differ_by_a_shift(arguments, first):
         return False
-    return all(1.2 < gap < 3.2 for gap in _gaps(pair))
+    return all(torch.equal(a, b) for _, pair in pairs for a, b in zip(first, pair))
 
 
 EXPANDING_PAIR = Exercise(
@@ -192,10 +197,10 @@ EXPANDING_PAIR = Exercise(
         ),
         Misconception(
             "ignores_sigma",
-            "Your gap is about 2 whatever sigma_intensity is. The filter compares the gap with "
-            "sigma, so the gap must grow and shrink with it.",
+            "Your images are the same whatever sigma_intensity is. The filter compares the gap "
+            "with sigma, so the gap must grow and shrink with it.",
             lambda sigma: _pair(1.95, 2.05),
-            matches=_gap_ignores_sigma,
+            together=_gap_ignores_sigma,
         ),
         Misconception(
             "mirror_images",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
+from classroom.exercises.inputs import drawn_sizes
 from lessons.cosine_similarity.exercises.gradient import gradient
 from lessons.cosine_similarity.exercises.shared import LESSON
 
@@ -39,7 +40,6 @@ GRADIENT_NORM = Exercise(
     title="The length of the gradient",
     reference=lambda s, norm: _sine(s) / norm,
     cases=_length_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "forgot_the_root",
@@ -138,7 +138,9 @@ def _breaks_the_limit(arguments: tuple, value: object) -> str | None:
     if isinstance(measured, str):
         return None
     # More than rounding, and no more than that: a norm of 1 / (limit + 1) is a right answer.
-    if measured[2] > arguments[0] * (1 + 4 * torch.finfo(value[0].dtype).eps):
+    # Of large limits 1 / limit is the same number; there, reaching it is enough.
+    eps = torch.finfo(value[0].dtype).eps
+    if measured[2] > arguments[0] * (1 + 4 * eps * (1 if arguments[0] * eps < 0.1 else -1)):
         return None
     if math.isnan(measured[2]):
         return "The gradient is NaN: a frame of norm zero has no cosine."
@@ -155,20 +157,37 @@ def _parallel(limit: float) -> tuple[Tensor, Tensor]:
     return f, 2 * f
 
 
+def _limit_cases(generator: torch.Generator) -> list[Case]:
+    limits = [2.0, 10.0, 1e3, 1e6, 1e30, *drawn_sizes(generator, 1, 20, 2)]
+    return [Case(f"limit = {limit:g}", (limit,)) for limit in limits]
+
+
+def _on_all_measures(law: Callable[[float, float, float, float], bool]) -> Callable:
+    """Make a `together` of a law on (limit, ||f||, ||g||, gradient norm) of every input."""
+    one = _on_measures(law)
+    return lambda pairs: all(one(arguments, value) for arguments, value in pairs)
+
+
+def _is_one_pair(pairs: Sequence[tuple[tuple, object]]) -> bool:
+    """Return whether the limit changes nothing about a pair of short frames at an angle."""
+    first = pairs[0][1]
+    length, _, slope = _measured(first)
+    same = all(torch.equal(a, b) for _, value in pairs for a, b in zip(first, value))
+    return same and 0 < length <= 1 + 1e-6 and slope * length > 1e-6
+
+
 COUNTEREXAMPLE_UPPER_BOUND = Exercise(
     name="counterexample_upper_bound",
     lesson=LESSON,
     title="Break the printed bound",
-    reference=lambda limit: _right_angle(0.5 / limit),
-    cases=lambda generator: [
-        Case(f"limit = {limit:g}", (limit,)) for limit in (2.0, 10.0, 1e3, 1e6)
-    ],
+    reference=lambda limit: _right_angle(min(1.0, 0.5 / limit)),
+    cases=_limit_cases,
     misconceptions=(
         Misconception(
             "made_f_long",
             "Your f is longer than 1. A long frame has a short gradient: go the other way.",
             lambda limit: _right_angle(2 * limit),
-            matches=_on_measures(lambda limit, f, g, slope: f > 1 + 1e-6),
+            together=_on_all_measures(lambda limit, f, g, slope: f > 1 + 1e-6),
         ),
         Misconception(
             "zero_frame",
@@ -208,13 +227,10 @@ COUNTEREXAMPLE_UPPER_BOUND = Exercise(
         ),
         Misconception(
             "one_pair_for_every_limit",
-            "Your pair breaks a small limit, but not a large one. Let ||f|| depend on the limit: "
-            "no bound of any size survives.",
+            "You return one pair for every limit. Its gradient has one length, and there is a "
+            "larger limit. Let ||f|| depend on the limit: no bound of any size survives.",
             lambda limit: _right_angle(0.01),
-            matches=_on_measures(
-                # Any fixed pair has one slope: it beats the smallest limit, not the largest.
-                lambda limit, f, g, slope: 2 < limit < 1e6 or (slope > limit) == (limit == 2)
-            ),
+            together=_is_one_pair,
         ),
     ),
     properties=(

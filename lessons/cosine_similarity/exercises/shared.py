@@ -26,6 +26,8 @@ def frame_pairs(generator: torch.Generator) -> Iterator[tuple[str, Tensor, Tenso
 
     for shape in ((1, 2), (1, 2, 3), (3, 4, 5)):
         yield f"random frames of shape {shape}, float64", *draw(*shape)
+    for shape in ((6,), (2, 3, 4, 5)):
+        yield f"random frames with {len(shape)} axes, shape {shape}, float64", *draw(*shape)
     yield "random frames of shape (4, 8, 8), float32", *draw(4, 8, 8).float()
     ones = torch.ones(1, 2, 2, dtype=torch.float64)
     signs = torch.tensor([[[1, -1], [1, -1]]], dtype=torch.float64)

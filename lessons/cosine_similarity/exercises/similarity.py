@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.inputs import SCALE_FREE, frames_reversed
 from lessons.cosine_similarity.exercises.shared import LESSON, cosine, dot, frame_pairs
 
 # The cosine after scaling
@@ -43,7 +44,6 @@ COSINE_AFTER_SCALING = Exercise(
             lambda: 0.0,
         ),
     ),
-    tolerance={torch.float64: 1e-6},  # computed with two float32 tensors, it is right as well
     returns="number",
 )
 
@@ -262,4 +262,5 @@ ADJACENT_SIMILARITY = Exercise(
             lambda x: _adjacent(x).mean(),
         ),
     ),
+    variations=(frames_reversed(lambda value: value.flip(0)), SCALE_FREE),
 )

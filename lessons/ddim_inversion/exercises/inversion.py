@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.variations import Variation
 from lessons.ddim_inversion.exercises.shared import LESSON, pair, shapes
 
 # DDIM, down and up
@@ -59,6 +60,13 @@ def _update_ancestral(latents: Tensor, noise: Tensor, level: float, target: floa
     return (latents - (1 - alpha) / (1 - level + 1e-30) ** 0.5 * noise) / alpha**0.5
 
 
+def _update_divided_too_early(
+    latents: Tensor, noise: Tensor, level: float, target: float
+) -> Tensor:
+    clean = latents / level**0.5 - (1 - level) ** 0.5 * noise
+    return target**0.5 * clean + (1 - target) ** 0.5 * noise
+
+
 DDIM_UPDATE = Exercise(
     name="ddim_update",
     lesson=LESSON,
@@ -100,6 +108,19 @@ DDIM_UPDATE = Exercise(
             "This is the mean of Eq. 8. It leaves room for the fresh noise z; DDIM adds none, and "
             "takes another weight for the predicted noise.",
             _update_ancestral,
+        ),
+        Misconception(
+            "divided_before_subtracting",
+            "You divided the latents by the root of the level and subtracted the noise undivided. "
+            "The whole bracket, latents less noise, is divided.",
+            _update_divided_too_early,
+        ),
+    ),
+    variations=(
+        Variation(
+            "latents and noise 30 times as large",
+            lambda a: (30 * a[0], 30 * a[1], *a[2:]),
+            lambda value, arguments: 30 * value,
         ),
     ),
 )

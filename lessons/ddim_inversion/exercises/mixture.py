@@ -25,6 +25,10 @@ def _mixture_cases(generator: torch.Generator) -> list[Case]:
             parts = (x, weights / weights.sum(), means, deviations)
             label = f"mixture of {n_parts} at level {level}, {name}"
             cases.append(Case(label, (*(each.to(dtype) for each in parts), level)))
+        # So far out that every density is 0 in floating point; its logarithm is not.
+        far = torch.tensor([-90.0, 0.3, 70.0], dtype=torch.float64)
+        label = f"mixture of 3 at level 0.6, points far out, {name}"
+        cases.append(Case(label, (*(each.to(dtype) for each in (far, *parts[1:])), 0.6)))
     return cases
 
 
@@ -79,6 +83,23 @@ def _mixture_not_divided(
     return -((1 - level) ** 0.5) * pulls
 
 
+def _mixture_without_heights(
+    x: Tensor, weights: Tensor, means: Tensor, deviations: Tensor, level: float
+) -> Tensor:
+    variances = level * deviations**2 + 1 - level
+    tall = weights * variances.sqrt()  # takes the factor 1/s of each part away
+    return -((1 - level) ** 0.5) * _parts(x, tall, level**0.5 * means, variances)
+
+
+def _mixture_shared_over_points(
+    x: Tensor, weights: Tensor, means: Tensor, deviations: Tensor, level: float
+) -> Tensor:
+    variances = level * deviations**2 + 1 - level
+    away = level**0.5 * means - x[:, None]
+    logs = weights.log() - 0.5 * away**2 / variances - 0.5 * variances.log()
+    return -((1 - level) ** 0.5) * (logs.softmax(0) * away / variances).sum(1)
+
+
 MIXTURE_NOISE = Exercise(
     name="mixture_noise",
     lesson=LESSON,
@@ -127,6 +148,25 @@ MIXTURE_NOISE = Exercise(
             "score is that of its logarithm: divide by the density.",
             _mixture_not_divided,
         ),
+        Misconception(
+            "level_for_its_root",
+            "The means shrink by the root of alpha-bar, not by alpha-bar itself.",
+            lambda x, weights, means, deviations, level: _mixture_noise(
+                x, weights, level**0.5 * means, deviations, level
+            ),
+        ),
+        Misconception(
+            "parts_without_their_height",
+            "A narrow part has a higher density at its mean: the 1/s in front of each Gaussian is "
+            "missing, or -log s in its logarithm.",
+            _mixture_without_heights,
+        ),
+        Misconception(
+            "shares_over_the_points",
+            "Your shares add up to 1 over the points. At each point the parts share it among them: "
+            "take the softmax over the parts.",
+            _mixture_shared_over_points,
+        ),
     ),
 )
 
@@ -162,7 +202,6 @@ CHAIN_VARIANCE = Exercise(
     title="What a chain does to the variance",
     reference=_chain_variance,
     cases=_variance_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "factor_not_squared",

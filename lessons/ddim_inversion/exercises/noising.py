@@ -7,6 +7,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.ddim_inversion.exercises.shared import LESSON, falling_alphas, pair, shapes
 
 # Adding noise
@@ -87,15 +88,26 @@ FORWARD_NOISE = Exercise(
             _noised_whole_signal,
         ),
     ),
+    variations=(
+        Variation(
+            "original and noise 30 times as large",
+            lambda a: (30 * a[0], 30 * a[1], *a[2:]),
+            lambda value, arguments: 30 * value,
+        ),
+    ),
 )
 
 
 def _ratio_cases(generator: torch.Generator) -> list[Case]:
-    return [
-        Case(f"{n} alphas, {name}", (falling_alphas(n, dtype),))
-        for dtype, name in DTYPES.items()
-        for n in (2, 5, 40)
-    ]
+    cases = []
+    for dtype, name in DTYPES.items():
+        cases += [Case(f"{n} alphas, {name}", (falling_alphas(n, dtype),)) for n in (2, 5, 40)]
+        for label, alphas in (
+            ("hardly any noise", (0.9999, 0.999)),
+            ("all noise", (0.2, 0.1, 0.01)),
+        ):
+            cases.append(Case(f"{label}, {name}", (torch.tensor(alphas, dtype=dtype),)))
+    return cases
 
 
 def _ratio(alphas: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.error_recursion.exercises.shared import LESSON
 
 # The factor of one step
@@ -104,6 +105,12 @@ STEP_CONSTANT = Exercise(
             "dropped_the_lipschitz_term",
             "Your factor does not depend on L. Two latents also get two different predictions.",
             _without_lipschitz,
+        ),
+        Misconception(
+            "lipschitz_over_both_terms",
+            "L multiplies the predictor's part alone. The first term is the latents' own "
+            "difference, which no predictor changes.",
+            lambda alphas, lipschitz: lipschitz * (1 + _slopes(alphas)) / alphas.sqrt(),
         ),
     ),
 )
@@ -215,6 +222,13 @@ ACCUMULATE = Exercise(
             "forgot_the_start",
             "The error at the start does not appear. It passes through every step.",
             _from_zero,
+        ),
+    ),
+    variations=(
+        Variation(
+            "noise, displacement and start 20 times as large",
+            lambda a: (a[0], 20 * a[1], 20 * a[2], 20 * a[3]),
+            lambda value, arguments: 20 * value,
         ),
     ),
 )

@@ -9,13 +9,20 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.error_recursion.exercises.shared import LESSON
 
 # The mean length of the noise
 
 
 def _dimension_cases(generator: torch.Generator) -> list[Case]:
-    return [Case(f"d = {d}", (d,)) for d in (1, 2, 3, 10, 64, 1024)]
+    small = [Case(f"d = {d}", (d,)) for d in (1, 2, 3, 5, 10, 64)]
+    # Logarithms of large factorials lose digits, the more in float32: right answers differ by that.
+    return [
+        *small,
+        Case("d = 400", (400,), rounding=1e-2),
+        Case("d = 1024", (1024,), rounding=5e-2),
+    ]
 
 
 def _noise_norm(d: int) -> float:
@@ -149,6 +156,20 @@ RMS_COMBINE = Exercise(
             "constant_not_squared",
             "C stands outside the square. It multiplies the length, so the square has C^2.",
             _plain_constant,
+        ),
+        Misconception(
+            "forgot_the_displacement",
+            "The filter's displacement b does not appear. It adds to the error before the step.",
+            lambda constant, error, displacement, noise: _rms_combine(
+                constant, error, torch.zeros_like(displacement), noise
+            ),
+        ),
+    ),
+    variations=(
+        Variation(
+            "error, displacement and noise 20 times as large",
+            lambda a: (a[0], 20 * a[1], 20 * a[2], 20 * a[3]),
+            lambda value, arguments: 20 * value,
         ),
     ),
 )

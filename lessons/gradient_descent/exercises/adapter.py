@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import DTYPES
+from classroom.exercises.inputs import DTYPES, scaled
+from classroom.exercises.variations import Variation
 from lessons.gradient_descent.exercises.shared import LESSON
 
 # The chain rule through an adapter
@@ -82,5 +83,13 @@ LORA_GRADIENT = Exercise(
             "its own input: multiply first, then sum.",
             _frames_summed_first,
         ),
+    ),
+    variations=(
+        Variation(
+            "frames in reverse order",
+            lambda a: (a[0].flip(0), a[1].flip(0), a[2]),
+            lambda value, arguments: value,
+        ),
+        scaled(1, 30.0, lambda value: 30 * value),
     ),
 )

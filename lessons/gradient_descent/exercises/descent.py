@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property
-from classroom.exercises.inputs import DTYPES
+from classroom.exercises.inputs import DTYPES, frames_reversed
+from classroom.exercises.variations import Variation
 from course.temporal import temporal_loss_gradient
 from lessons.gradient_descent.exercises.shared import (
     LESSON,
@@ -26,6 +27,13 @@ def _step_cases(generator: torch.Generator) -> list[Case]:
     ]
     cases += [Case("four equal frames", (still_clip(dtype), 0.5)) for dtype in DTYPES]
     return cases
+
+
+_DOUBLED = Variation(
+    "frames twice as long, step four times as large",
+    lambda arguments: (2 * arguments[0], 4 * arguments[1]),
+    lambda value, arguments: 2 * value,  # gradients shrink as frames grow
+)
 
 
 # One step
@@ -105,6 +113,7 @@ DESCENT_STEP = Exercise(
         ),
     ),
     properties=(Property("goes downhill", _falls_at_first),),
+    variations=(frames_reversed(lambda value: value.flip(0)), _DOUBLED),
 )
 
 
@@ -183,4 +192,5 @@ NORMS_AFTER_STEP = Exercise(
         ),
     ),
     properties=(Property("no norm falls", _never_shorter),),
+    variations=(frames_reversed(lambda value: value.flip(0)), _DOUBLED),
 )

@@ -13,7 +13,7 @@ from lessons.gradient_descent.exercises.shared import LESSON, frame_norms, per_f
 
 
 def _stuck_cases(generator: torch.Generator) -> list[Case]:
-    return [Case(f"{n} frames", (n,)) for n in (3, 4, 5, 8, 13)]
+    return [Case(f"{n} frames", (n,)) for n in (3, 4, 5, 8, 13, 50)]
 
 
 def _stuck_clip(n_frames: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import DTYPES
+from classroom.exercises.inputs import DTYPES, frames_reversed, scaled
 from course.temporal import smoothness_bound
 from lessons.gradient_descent.exercises.shared import LESSON, clips, frame_norms, still_clip
 
@@ -66,8 +66,8 @@ SAFE_STEP_SIZE = Exercise(
     title="a safe step size",
     reference=_safe_step_size,
     cases=_size_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     returns="number",
+    variations=(frames_reversed(), scaled(0, 3.0, lambda value: 9 * value)),
     misconceptions=(
         Misconception(
             "returned_the_bound",

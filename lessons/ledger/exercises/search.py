@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.variations import Variation
 from lessons.ledger.exercises.shared import LESSON
 
 # How much of a bound is reached
@@ -24,6 +25,10 @@ def _side_cases(generator: torch.Generator) -> list[Case]:
             cases.append(Case(f"{n} instances, {dtype}", (left.to(dtype), right.to(dtype))))
         mixed = torch.tensor([[-9.0, 1.0, 2.0], [3.0, 4.0, 5.0]], dtype=dtype)
         cases.append(Case(f"a negative left side, {dtype}", (mixed[0], mixed[1])))
+        below = torch.tensor([[-9.0, -1.0, -2.0], [3.0, 4.0, 5.0]], dtype=dtype)
+        cases.append(Case(f"only negative left sides, {dtype}", (below[0], below[1])))
+        broken = torch.tensor([[6.0, 1.0, 9.0], [2.0, 4.0, 5.0]], dtype=dtype)
+        cases.append(Case(f"a bound that is broken, {dtype}", (broken[0], broken[1])))
     return cases
 
 
@@ -52,13 +57,20 @@ def _smallest_gap(left: Tensor, right: Tensor) -> Tensor:
     return left[closest] / right[closest]
 
 
+def _left_larger(arguments: tuple) -> tuple:
+    return 50 * arguments[0], arguments[1]
+
+
+def _in_reverse(arguments: tuple) -> tuple:
+    return arguments[0].flip(0), arguments[1].flip(0)
+
+
 TIGHTNESS = Exercise(
     name="tightness",
     lesson=LESSON,
     title="How much of a bound is reached",
     reference=_tightness,
     cases=_side_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "ratio_of_maxima",
@@ -89,10 +101,18 @@ TIGHTNESS = Exercise(
         ),
     ),
     returns="number",
+    variations=(
+        Variation("left sides 50 times as large", _left_larger, lambda value, a: 50 * value),
+        Variation("instances in reverse order", _in_reverse, lambda value, a: value),
+    ),
 )
 
 
 # A search over starts
+
+
+def _signed(starts: Tensor) -> Tensor:
+    return starts.sum(dim=1)
 
 
 def _norms(starts: Tensor) -> Tensor:
@@ -118,6 +138,13 @@ def _search_cases(generator: torch.Generator) -> list[Case]:
                 starts = starts * torch.rand(shape[0], 1, generator=generator, dtype=torch.float64)
                 label = f"{name}, {shape[0]} starts, {dtype}"
                 cases.append(Case(label, (left, right, starts.to(dtype))))
+    for dtype in (torch.float64, torch.float32):
+        starts = torch.randn(12, 3, generator=generator, dtype=torch.float64).to(dtype)
+        label = f"l2 against largest, a bound that is broken, {dtype}"
+        cases.append(Case(label, (_norms, _largest, starts)))
+        cases.append(Case(f"sum against l2, with signs, {dtype}", (_signed, _norms, starts)))
+        negative = -starts.abs()
+        cases.append(Case(f"sum against l2, all negative, {dtype}", (_signed, _norms, negative)))
     return cases
 
 

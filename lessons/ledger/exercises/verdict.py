@@ -52,6 +52,12 @@ def _repair_first(typed: bool, fails: bool, mended: bool) -> str:
     return "repaired" if mended and typed else _verdict_of(typed, fails, mended)
 
 
+def _types_last(typed: bool, fails: bool, mended: bool) -> str:
+    if fails:
+        return "repaired" if mended else "false"
+    return "holds" if typed else "ill_typed"
+
+
 VERDICT_OF = Exercise(
     name="verdict_of",
     lesson=LESSON,
@@ -89,6 +95,22 @@ VERDICT_OF = Exercise(
             "repair, even if a nicer statement is known.",
             _repair_first,
         ),
+        Misconception(
+            "types_asked_last",
+            "You asked whether the types fit last of all. What does not type check can neither "
+            "fail nor be mended: ask that first.",
+            _types_last,
+        ),
+        Misconception(
+            "hyphen",
+            "The name has an underscore: ill_typed.",
+            lambda typed, fails, mended: _verdict_of(typed, fails, mended).replace("_", "-"),
+        ),
+        Misconception(
+            "never_false",
+            "You called every failure repaired. Without a mended statement the verdict is false.",
+            lambda typed, fails, mended: _verdict_of(typed, fails, True),
+        ),
     ),
     returns="text",
 )
@@ -106,45 +128,71 @@ def _violation_cases(generator: torch.Generator) -> list[Case]:
         ("smaller by rounding", 1.0, 1.0 + 1e-12),
         ("large numbers, rounding", 1e9 + 1e-2, 1e9),
         ("large numbers, a real difference", 1.001e9, 1e9),
-        ("small numbers, a real difference", 3e-12, 1e-12),
         ("against zero", 0.4, 0.0),
+        ("against zero, rounding of 0.1 + 0.2 - 0.3", 5.6e-17, 0.0),
         ("both zero", 0.0, 0.0),
         ("negative and equal", -1.0, -1.0),
         ("negative numbers, rounding", -1e9, -1e9 - 1e-2),
         ("negative numbers, a real difference", -1.0, -2.0),
     )
-    cases = [Case(label, (left, right, 1e-9)) for label, left, right in pairs]
-    # Loose tolerances tell the larger magnitude from the smaller one, the sum and the mean.
-    loose = ((1.8, 1.0, 0.5), (2.5, 1.0, 0.5), (1.5, 1.0, 0.1), (-1.0, -1.8, 0.5))
-    for left, right, tolerance in loose:
-        cases.append(
-            Case(f"{left} and {right}, a tolerance of {tolerance}", (left, right, tolerance))
-        )
+    cases = [Case(label, (left, right, 1e-9, 1.0)) for label, left, right in pairs]
+    small = (("a real difference", 3e-12, 1e-12), ("against zero", 3e-12, 0.0))
+    cases += [Case(f"small numbers, {label}", (*pair, 1e-9, 1e-12)) for label, *pair in small]
+    large = (("rounding against zero", 1e-3, 0.0), ("more than rounding", 0.1, 0.0))
+    cases += [Case(f"made of large numbers, {label}", (*pair, 1e-9, 1e7)) for label, *pair in large]
+    # Loose tolerances tell the largest magnitude from the smallest one, the sum and the mean.
+    loose = (
+        (1.8, 1.0, 0.5, 0.1), (2.5, 1.0, 0.5, 0.1), (1.5, 1.0, 0.1, 0.1), (-1.0, -1.8, 0.5, 0.1),
+        (1.8, 1.0, 0.3, 2.5), (1.8, 1.0, 0.3, 3.0), (0.5, 0.1, 0.3, 1.0), (2.2, 1.0, 0.5, 2.0),
+    )  # fmt: skip
+    for left, right, tolerance, scale in loose:
+        label = f"{left} and {right}, tolerance {tolerance}, scale {scale}"
+        cases.append(Case(label, (left, right, tolerance, scale)))
     return cases
 
 
-def _is_violation(left: float, right: float, tolerance: float) -> bool:
-    return left - right > tolerance * max(abs(left), abs(right))
+def _is_violation(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(abs(left), abs(right), scale)
 
 
-def _no_tolerance(left: float, right: float, tolerance: float) -> bool:
+def _no_tolerance(left: float, right: float, tolerance: float, scale: float) -> bool:
     return left > right
 
 
-def _absolute_tolerance(left: float, right: float, tolerance: float) -> bool:
+def _absolute_tolerance(left: float, right: float, tolerance: float, scale: float) -> bool:
     return left - right > tolerance
 
 
-def _any_difference(left: float, right: float, tolerance: float) -> bool:
-    return abs(left - right) > tolerance * max(abs(left), abs(right))
+def _any_difference(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return abs(left - right) > tolerance * max(abs(left), abs(right), scale)
 
 
-def _other_way_round(left: float, right: float, tolerance: float) -> bool:
-    return _is_violation(right, left, tolerance)
+def _other_way_round(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return _is_violation(right, left, tolerance, scale)
 
 
-def _divided(left: float, right: float, tolerance: float) -> bool:
+def _divided(left: float, right: float, tolerance: float, scale: float) -> bool:
     return left / right > 1 + tolerance
+
+
+def _without_scale(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(abs(left), abs(right))
+
+
+def _by_the_scale_alone(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * scale
+
+
+def _by_the_right_side(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(abs(right), scale)
+
+
+def _without_signs(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(left, right, scale)
+
+
+def _sum_of_all(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * (abs(left) + abs(right) + scale)
 
 
 IS_VIOLATION = Exercise(
@@ -157,13 +205,13 @@ IS_VIOLATION = Exercise(
         Misconception(
             "no_tolerance",
             "You took every excess for a violation, rounding included. Ask for more than the "
-            "tolerance, as a share of the larger number.",
+            "tolerance, as a share of the largest number.",
             _no_tolerance,
         ),
         Misconception(
             "absolute_tolerance",
             "You compared the difference with the tolerance itself. Rounding grows with the "
-            "numbers: multiply the tolerance by the larger magnitude.",
+            "numbers: multiply the tolerance by the largest magnitude.",
             _absolute_tolerance,
         ),
         Misconception(
@@ -182,6 +230,34 @@ IS_VIOLATION = Exercise(
             "You divided by the right side, which may be 0: the strongest violations have a right "
             "side of zero. Compare the difference.",
             _divided,
+        ),
+        Misconception(
+            "without_scale",
+            "You left the scale out. Against a right side of 0 every positive left side is then a "
+            "violation, 0.1 + 0.2 - 0.3 too. Take the largest of both magnitudes and the scale.",
+            _without_scale,
+        ),
+        Misconception(
+            "scale_alone",
+            "You measured by the scale alone. Where the two sides are larger than it, their "
+            "rounding is larger too: take the largest of all three.",
+            _by_the_scale_alone,
+        ),
+        Misconception(
+            "right_side_alone",
+            "You left out the magnitude of the left side. Take the largest of both magnitudes and "
+            "the scale.",
+            _by_the_right_side,
+        ),
+        Misconception(
+            "without_absolute_values",
+            "A negative side has a magnitude too. Take absolute values before the largest.",
+            _without_signs,
+        ),
+        Misconception(
+            "sum_of_magnitudes",
+            "You added the magnitudes. Take the largest of them.",
+            _sum_of_all,
         ),
     ),
     returns="number",

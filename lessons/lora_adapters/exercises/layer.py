@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.inputs import DTYPES, normal, scaled
 from lessons.lora_adapters.exercises.shared import LESSON
 
 # Width in, width out, rank, alpha; the square one lets transposed matrices fit.
@@ -79,7 +79,14 @@ LORA_FORWARD = Exercise(
             "W_0 x is scaled as well. The frozen part stays as it is.",
             lambda x, w_0, a, b, alpha: alpha / len(a) * (x @ w_0.T + x @ a.T @ b.T),
         ),
+        Misconception(
+            "forgot_to_transpose",
+            "x is (4, in) and W_0 is (out, in): a matrix that makes `out` numbers of `in` is used "
+            "transposed here, x @ W_0.T. The same goes for A and B.",
+            lambda x, w_0, a, b, alpha: x @ w_0 + alpha / len(a) * (x @ a @ b),
+        ),
     ),
+    variations=(scaled(0, 30.0, lambda value: 30 * value),),
 )
 
 

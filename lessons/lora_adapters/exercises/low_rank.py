@@ -18,7 +18,14 @@ def _change_cases(generator: torch.Generator) -> list[Case]:
         w_0 = normal(generator, torch.float64, out, wide)
         w = w_0 + normal(generator, torch.float64, out, wide)
         cases.append(Case(f"a change of size ({out}, {wide}), rank {rank}", (w_0, w, rank)))
-    return cases
+    for wide, out, rank, dtype in ((3, 7, 2, torch.float64), (4, 6, 2, torch.float32)):
+        pair = (normal(generator, dtype, out, wide) for _ in range(2))
+        cases.append(Case(f"a change of size ({out}, {wide}), rank {rank}, {dtype}", (*pair, rank)))
+    w_0, column, row = (
+        normal(generator, torch.float64, *size) for size in ((4, 5), (4, 1), (1, 5))
+    )
+    label = "a change of rank 1, and rank 2 is allowed"
+    return [*cases, Case(label, (w_0, w_0 + column @ row, 2))]
 
 
 def _best(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -41,11 +48,12 @@ def _factors_fit(arguments: tuple, answer: tuple) -> str | None:
 def _error_is_least(arguments: tuple, answer: tuple) -> str | None:
     if _factors_fit(arguments, answer):
         return None  # the first property has said so
-    w_0, w, rank = arguments
+    rounding = 1e-6 if arguments[0].dtype == torch.float64 else 1e-4
+    w_0, w, rank = (*(part.double() for part in arguments[:2]), arguments[2])
     b, a = (part.double() for part in answer)
     error = (w - w_0 - b @ a).norm().item()
     least = torch.linalg.svdvals(w - w_0)[rank:].norm().item()
-    if error <= least * (1 + 1e-6) + 1e-6:
+    if error <= least * (1 + rounding) + rounding:
         return None
     return f"||W - W_0 - BA|| is {error:.4f}, and {least:.4f} can be reached."
 
@@ -75,8 +83,9 @@ def _same_product(wrong):
     def matches(arguments: tuple, answer: tuple) -> bool:
         if _factors_fit(arguments, answer):
             return False
-        b, a = wrong(*arguments)
-        return torch.allclose(answer[0].double() @ answer[1].double(), b @ a, atol=1e-6)
+        b, a = (part.double() for part in wrong(*arguments))
+        product, near = answer[0].double() @ answer[1].double(), 1e-5 * (1 + float((b @ a).norm()))
+        return torch.allclose(product, b @ a, atol=near)
 
     return matches
 
@@ -151,6 +160,10 @@ def _collapse_cases(generator: torch.Generator) -> list[Case]:
         w_0 = normal(generator, torch.float64, out, wide)
         x = size * normal(generator, torch.float64, wide)
         cases.append(Case(f"{wide} numbers in, {out} out, ||x|| = {x.norm():.3g}", (w_0, x)))
+    for numbers in ((0.0, 2.0), (3.0, 0.0), (1.0, -1.0), (0.0, 1.0, 0.0), (0.0, 2.0, -2.0, 0.0)):
+        x = torch.tensor(numbers, dtype=torch.float64)
+        w_0 = normal(generator, torch.float64, 3, len(numbers))
+        cases.append(Case(f"x = {numbers}, 3 out", (w_0, x)))
     return cases
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception, Property, by_properties
-from classroom.exercises.inputs import normal
+from classroom.exercises.inputs import drawn_sizes, normal
 from course.reachability import reachability_gap
 from lessons.prompt_tokens.exercises.shared import LESSON
 
@@ -17,13 +17,16 @@ from lessons.prompt_tokens.exercises.shared import LESSON
 
 
 def _far_cases(generator: torch.Generator) -> list[Case]:
+    single = [(2, 1, 0.5), (2, 3, 2.0), (3, 2, 10.0), (5, 4, 1000.0)]
+    sizes = drawn_sizes(generator, -3, 20, 2)
+    double = [*single, (3, 3, 1e12), (2, 2, 1e30), (2, 2, 1e-9), *((3, 2, size) for size in sizes)]
     return [
         Case(
             f"{m} positions, d = {d}, error above {error:g}",
             (normal(generator, dtype, m, d), error),
         )
-        for dtype in (torch.float64, torch.float32)
-        for m, d, error in ((2, 1, 0.5), (2, 3, 2.0), (3, 2, 10.0), (5, 4, 1000.0))
+        for dtype, settings in ((torch.float64, double), (torch.float32, single))
+        for m, d, error in settings
     ]
 
 
@@ -76,6 +79,17 @@ def _all_equal(targets: Tensor) -> bool:
     return bool((targets - targets[:1]).abs().max() <= 1e-6 * targets.abs().max().clamp(min=1e-9))
 
 
+def _is_one_multiple(pairs: Sequence[tuple[tuple, Tensor]]) -> bool:
+    """Return whether the targets are the queries times one number, the same for every error."""
+    sizes = []
+    for (queries, _), targets in pairs:
+        size = targets.double().norm() / queries.double().norm()
+        if (targets.double() + size * queries.double()).norm() > 1e-5 * targets.double().norm():
+            return False
+        sizes.append(float(size))
+    return max(sizes) - min(sizes) <= 1e-5 * max(sizes)
+
+
 UNREACHABLE_TARGET = Exercise(
     name="unreachable_target",
     lesson=LESSON,
@@ -96,15 +110,24 @@ UNREACHABLE_TARGET = Exercise(
             "keeps tokens away.",
             lambda queries, error: 10 * error * queries,
             matches=_on_targets(
-                lambda queries, targets, gap: gap < 1e-6 and not _all_equal(targets)
+                lambda queries, targets, gap: (
+                    gap <= 1e-6 * targets.norm() and not _all_equal(targets)
+                )
             ),
         ),
         Misconception(
             "not_far_enough",
             "The order is against the queries, which is right. But the targets lie so close "
-            "together that their mean is near to all of them: make them depend on the error.",
-            lambda queries, error: -0.01 * queries,
-            matches=_on_targets(lambda queries, targets, gap: gap >= 1e-6),
+            "together that tokens come nearer than the error asked: take them further apart.",
+            lambda queries, error: -0.1 * error * queries / torch.cdist(queries, queries).max(),
+            matches=_on_targets(lambda queries, targets, gap: gap > 1e-6 * targets.norm()),
+        ),
+        Misconception(
+            "same_for_every_error",
+            "Your targets are one multiple of the queries, whatever the error. The order is right, "
+            "but a larger error needs targets further apart: make them depend on it.",
+            lambda queries, error: -100 * queries,
+            together=_is_one_multiple,
         ),
         Misconception(
             "infinite_targets",
@@ -123,6 +146,7 @@ UNREACHABLE_TARGET = Exercise(
 
 def _distance_cases(generator: torch.Generator) -> list[Case]:
     pairs = [(1.0, 1.0), (0.5, 1.0), (2.0, 0.5), (0.1, 1.0), (1.0, 4.0), (3.0, 2.0)]
+    pairs += [(1.0, 300.0), (0.01, 40.0), (20.0, 5000.0), (5.0, 1e-4), (1e-3, 0.02)]
     pairs += (0.2 + 3 * torch.rand(3, 2, generator=generator, dtype=torch.float64)).tolist()
     return [Case(f"queries ±{q:.3g}, targets ±{y:.3g}", (q, y)) for q, y in pairs]
 
@@ -175,6 +199,5 @@ TOKEN_DISTANCE = Exercise(
             lambda query, target: -_root(lambda v: v * math.tanh(v * query), target),
         ),
     ),
-    tolerance={torch.float64: 1e-6},
     returns="number",
 )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.inputs import DTYPES, all_scaled, normal
 from lessons.prompt_tokens.exercises.shared import LESSON
 
 # The slope of the response
@@ -25,6 +25,9 @@ def _slope_cases(generator: torch.Generator) -> list[Case]:
             cases.append(Case(f"{m} queries, {n} values, {name}", pair))
         pair = normal(generator, dtype, 3), torch.full((4,), 1.5, dtype=dtype)
         cases.append(Case(f"equal values, {name}", pair))
+        # exp(q v) is infinite in floating point here, and the shares are not.
+        pair = torch.tensor([500.0, -700.0, 0.1], dtype=dtype), torch.tensor([-2.0, 1.0, 3.0])
+        cases.append(Case(f"queries far out, {name}", (pair[0], pair[1].to(dtype))))
     return cases
 
 
@@ -170,4 +173,5 @@ MONOTONE_GAP = Exercise(
             _without_differences,
         ),
     ),
+    variations=(all_scaled(20.0, lambda value: 20 * value),),
 )

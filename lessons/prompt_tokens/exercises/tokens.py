@@ -12,6 +12,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.variations import Variation
 from lessons.prompt_tokens.exercises.shared import LESSON
 
 # Eq. 13
@@ -140,6 +141,8 @@ def _rank_cases(generator: torch.Generator) -> list[Case]:
         mixed[2] = 0
         shared = normal(generator, dtype, 1, 4)
         cases.append(Case(f"frames of different rank, {name}", (shared, mixed)))
+        none = torch.zeros(2, 3, dtype=dtype), torch.zeros(2, 2, 3, dtype=dtype)
+        cases.append(Case(f"all tokens 0, {name}", none))
     return cases
 
 
@@ -215,6 +218,23 @@ TOKEN_RANK = Exercise(
             "You took the mean away first. That is the number of directions in which outputs can "
             "differ. The span asked for counts from zero.",
             _centred,
+        ),
+    ),
+    variations=(
+        Variation(
+            "all tokens a millionth as long",
+            lambda a: (1e-6 * a[0], 1e-6 * a[1]),
+            lambda value, arguments: value,
+        ),
+        Variation(
+            "all tokens a million times as long",
+            lambda a: (1e6 * a[0], 1e6 * a[1]),
+            lambda value, arguments: value,
+        ),
+        Variation(
+            "tokens in reverse order",
+            lambda a: (a[0].flip(0), a[1].flip(1)),
+            lambda value, arguments: value,
         ),
     ),
 )

@@ -15,9 +15,12 @@ from lessons.temporal_loss.exercises.shared import LESSON, neighbour_similaritie
 
 
 def _flicker_cases(generator: torch.Generator) -> list[Case]:
+    pairs = [(3, 0.5), (4, 0.0), (5, -0.5), (8, 0.9), (12, -1.0), (6, 0.999), (30, 0.97)]
+    drawn = 2 * torch.rand(3, generator=generator, dtype=torch.float64) - 1
+    pairs += [(7, round(most, 3)) for most in drawn.tolist()]
     return [
         Case(f"{n_frames} frames, similarities at most {most}", (n_frames, most))
-        for n_frames, most in ((3, 0.5), (4, 0.0), (5, -0.5), (8, 0.9), (12, -1.0))
+        for n_frames, most in pairs
     ]
 
 

@@ -13,11 +13,10 @@ from lessons.temporal_loss.exercises.shared import LESSON, clips, neighbour_simi
 
 
 def _frame_cases(generator: torch.Generator) -> list[Case]:
-    places = {3: (0, 1), 4: (1, 3), 6: (3,), 12: (6, 11)}
+    places = {3: (0, 1), 4: (1, 3), 5: (2,), 6: (3,), 12: (6,), 40: (1, 38)}
     return [
         Case(f"{label}, frame {frame}", (features, frame))
         for label, features in clips(generator)
-        if label.startswith("random")
         for frame in places[len(features)]
     ]
 
@@ -84,6 +83,31 @@ def _gradient_with_fixed_ends(features: Tensor, frame: int) -> Tensor:
     return _spread(features, frame, pulls)
 
 
+def _wraps_around(features: Tensor, frame: int) -> Tensor:
+    """Use index -1 before the first frame, which Python takes for the last."""
+    pulls = _pulls(features)
+    total = pulls[frame - 1] * _cosine_gradient(features[frame], features[frame - 1])
+    if frame < len(features) - 1:
+        total = total + pulls[frame] * _cosine_gradient(features[frame], features[frame + 1])
+    return total
+
+
+def _in_the_other_argument(features: Tensor, frame: int) -> Tensor:
+    return _spread(features, frame, _pulls(features), lambda f, g: _cosine_gradient(g, f))
+
+
+def _similarities_for_pulls(features: Tensor, frame: int) -> Tensor:
+    return _spread(features, frame, neighbour_similarities(features))
+
+
+def _last_two_pulls(features: Tensor, frame: int) -> Tensor:
+    """Give each neighbour the pull of the other one, where there are two."""
+    pulls = _pulls(features)
+    if 0 < frame < len(features) - 1:
+        pulls[frame - 1], pulls[frame] = pulls[frame].clone(), pulls[frame - 1].clone()
+    return _spread(features, frame, pulls)
+
+
 LOSS_GRADIENT_OF_FRAME = Exercise(
     name="loss_gradient_of_frame",
     lesson=LESSON,
@@ -124,6 +148,35 @@ LOSS_GRADIENT_OF_FRAME = Exercise(
             "At the ends of the clip you used 2 in the corner of D'D. The first and the last "
             "similarity stand in one difference only.",
             _gradient_with_fixed_ends,
+        ),
+        Misconception(
+            "wrapped_around",
+            "At frame 0 Python reads index -1 as the last one, so the first frame feels the last. "
+            "It has no frame before it: leave that part out.",
+            _wraps_around,
+        ),
+        Misconception(
+            "in_the_other_argument",
+            "These are gradients with respect to the neighbours. Put features[frame] first: it is "
+            "the one that moves.",
+            _in_the_other_argument,
+        ),
+        Misconception(
+            "similarities_for_pulls",
+            "You multiplied by the similarities themselves. The factor is the derivative of the "
+            "loss by each of them, 2/(T-1) D'D s.",
+            _similarities_for_pulls,
+        ),
+        Misconception(
+            "swapped_the_pulls",
+            "The two factors have changed places. Similarity t - 1 belongs to the frame before, "
+            "similarity t to the frame after.",
+            _last_two_pulls,
+        ),
+        Misconception(
+            "wrong_sign",
+            "The sign is turned round. This is the way down; the gradient points up.",
+            lambda features, frame: -_loss_gradient(features, frame),
         ),
     ),
 )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.inputs import SCALE_FREE, frames_reversed
 from lessons.temporal_loss.exercises.shared import LESSON, clips, neighbour_similarities
 
 # The loss
@@ -56,7 +57,6 @@ LOSS_OF_CLIP = Exercise(
     title="The loss of a clip",
     reference=temporal_loss,
     cases=_loss_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "mean_over_differences",
@@ -100,4 +100,5 @@ LOSS_OF_CLIP = Exercise(
         ),
     ),
     returns="number",
+    variations=(frames_reversed(), SCALE_FREE),
 )

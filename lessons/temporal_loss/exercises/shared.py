@@ -10,7 +10,7 @@ from torch import Tensor
 from classroom.exercises.inputs import DTYPES
 
 LESSON = "temporal_loss"
-SIZES = (3, 4, 5, 8, 12)
+SIZES = (3, 4, 5, 8, 12, 40)
 
 
 def neighbour_similarities(features: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def _quarter_turns(n_frames: int, dtype: torch.dtype) -> Tensor:
 def clips(generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
     """Yield labelled features from small to large, and then the ones that the loss cannot see."""
     for dtype, name in DTYPES.items():
-        for shape in ((3, 2), (4, 3), (6, 2, 3), (12, 3, 2, 2)):
+        for shape in ((3, 2), (4, 3), (6, 2, 3), (12, 3, 2, 2), (40, 5)):
             values = torch.randn(shape, generator=generator, dtype=torch.float64)
             yield f"random features of shape {shape}, {name}", values.to(dtype)
         yield f"5 quarter turns, all similarities 0, {name}", _quarter_turns(5, dtype)

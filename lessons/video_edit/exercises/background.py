@@ -7,6 +7,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.video_edit.exercises.shared import LESSON, one_of, uniform
 
 
@@ -116,7 +117,6 @@ BACKGROUND_PSNR_OF_EDIT = Exercise(
     title="The background, in decibels",
     reference=_background,
     cases=_background_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "whole_frame",
@@ -189,4 +189,16 @@ BACKGROUND_PSNR_OF_EDIT = Exercise(
         ),
     ),
     returns="number",
+    variations=(
+        Variation(
+            "played backwards",
+            lambda arguments: tuple(part.flip(0) for part in arguments),
+            lambda value, arguments: value,
+        ),
+        Variation(
+            "both clips 100 times as bright",
+            lambda a: (100 * a[0], 100 * a[1], a[2]),
+            lambda value, arguments: value - 40,
+        ),
+    ),
 )

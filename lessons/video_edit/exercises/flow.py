@@ -7,6 +7,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES
+from classroom.exercises.variations import Variation
 from lessons.video_edit.exercises.shared import LESSON, uniform
 
 
@@ -86,7 +87,6 @@ ERROR_ALONG_FLOW = Exercise(
     title="The error along the flow",
     reference=_along_flow,
     cases=_flow_cases,
-    tolerance={torch.float64: 1e-6},  # torch.tensor(number) is float32, and right as well
     misconceptions=(
         Misconception(
             "hidden_points_counted",
@@ -142,4 +142,11 @@ ERROR_ALONG_FLOW = Exercise(
         ),
     ),
     returns="number",
+    variations=(
+        Variation(
+            "10 times as bright",
+            lambda a: (10 * a[0], 10 * a[1], a[2]),
+            lambda value, arguments: 100 * value,
+        ),
+    ),
 )

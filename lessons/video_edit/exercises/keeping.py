@@ -7,6 +7,7 @@ from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.inputs import DTYPES, normal
+from classroom.exercises.variations import Variation
 from lessons.video_edit.exercises.shared import LESSON
 
 
@@ -28,6 +29,9 @@ def _keep_cases(generator: torch.Generator) -> list[Case]:
             label = f"latents {shape}, threshold {threshold}, {name}"
             cases.append(Case(label, (edited, clip, source, target, threshold)))
         target = torch.cat([target[:4], source[4:]])
+        near = source + 1 + 0.1 * normal(generator, dtype, *shape)
+        label = f"prompts that disagree everywhere, threshold 0.9, {name}"
+        cases.append(Case(label, (edited, clip, source, near, 0.9)))
         label = f"prompts that agree on the last four frames, {name}"
         cases.append(Case(label, (edited, clip, source, target, threshold)))
     return cases
@@ -102,6 +106,14 @@ def _nothing_outside(
     return _keep(edited, torch.zeros_like(clip), source, target, share)
 
 
+def _share_of_the_range(
+    edited: Tensor, clip: Tensor, source: Tensor, target: Tensor, share: float
+) -> Tensor:
+    magnitude = _magnitude(source, target)
+    least = magnitude.amin((1, 2, 3), keepdim=True)
+    return torch.where(_share(magnitude - least) > share, edited, clip)
+
+
 KEEP_WHERE_PROMPTS_AGREE = Exercise(
     name="keep_where_prompts_agree",
     lesson=LESSON,
@@ -161,6 +173,19 @@ KEEP_WHERE_PROMPTS_AGREE = Exercise(
             "nothing_outside_the_mask",
             "Outside the mask your latents are 0. Put the clip's own ones there.",
             _nothing_outside,
+        ),
+        Misconception(
+            "range_for_the_largest",
+            "You compared with the range, largest less smallest. The threshold is a share of the "
+            "largest difference of the frame.",
+            _share_of_the_range,
+        ),
+    ),
+    variations=(
+        Variation(
+            "predictions 50 times as large",
+            lambda a: (a[0], a[1], 50 * a[2], 50 * a[3], a[4]),
+            lambda value, arguments: value,
         ),
     ),
 )

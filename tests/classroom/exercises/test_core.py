@@ -244,7 +244,19 @@ def very_stubborn(x):
             x = x * 1
 
 
-@pytest.mark.parametrize("answer", [forever, stubborn, very_stubborn, lambda x: time.sleep(30)])
+def endless_again(x):
+    while True:
+        try:
+            while True:
+                pass
+        except:  # noqa: E722
+            continue
+
+
+ENDLESS = [forever, stubborn, very_stubborn, endless_again, lambda x: time.sleep(30)]
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
 def test_an_endless_answer_is_stopped(answer):
     before = signal.getsignal(signal.SIGALRM)
     assert "did not return within 0.2 seconds" in said(answer)
@@ -308,7 +320,7 @@ def test_printing_comes_through_once(capsys):
 
 def test_the_smallest_failing_input_is_shown():
     report = judge(DOUBLE, lambda x: 2 * x if x.ndim < 2 else 5 * x)
-    assert "(2, 3) torch.float64" in report.text and "right on 8 of 16" in report.text
+    assert "(2, 3) torch.float64" in report.text and "right on 8 of 18" in report.text
 
 
 def test_what_fails_in_one_dtype_only_is_said_so():
@@ -325,7 +337,7 @@ def test_a_constant_from_one_draw_fails():
 
 
 def test_values_that_print_alike_are_printed_with_more_digits():
-    text = said(lambda x: 2 * x + 1e-6)
+    text = said(lambda x: 2 * x + 1e-4)
     rows = [line for line in text.splitlines() if "[" in line]
     assert rows[-1].split(":")[1] != rows[-2].split(":")[1]
 

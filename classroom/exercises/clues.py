@@ -1,0 +1,101 @@
+"""What the wrong values of an answer have in common, where no formula relates them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from classroom.exercises.describe import argument_name
+from classroom.exercises.exercise import Exercise
+from classroom.exercises.pairs import Pair, all_equal
+from classroom.exercises.tolerance import magnitude
+
+_NEARLY = 0.02  # of the size: an approximation, and no other formula
+
+
+def echoes(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield the argument that came out as it went in."""
+    count = len(pairs[0].arguments)
+    for index, value in enumerate(pairs[0].arguments):
+        if isinstance(value, (Tensor, int, float)) and all_equal(
+            pairs,
+            lambda _, pair, i=index: torch.as_tensor(pair.arguments[i]).detach().double(),
+            with_pair=True,
+        ):
+            name = argument_name(exercise.reference, index, count)
+            yield f"Your answer is the argument {name} as it came in."
+
+
+def patterns(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield what the wrong values have in common."""
+    yield from _sameness(pairs)
+    if all(pair.came.numel() > 1 for pair in pairs):
+        yield from _among_many(pairs)
+    yield from _places(pairs)
+    gaps = [float((pair.came - pair.expected).abs().max()) for pair in pairs if pair.came.numel()]
+    shares = [gap / max(magnitude(p.expected), 1e-12) for gap, p in zip(gaps, pairs)]
+    if max(shares) < _NEARLY:
+        yield (
+            f"Your values are nearly right, within {max(shares):.1g} of their size on all inputs. "
+            "Look for an approximation, too few steps, or a small number added."
+        )
+
+
+def _sameness(pairs: Sequence[Pair]) -> Iterator[str]:
+    if all(not magnitude(pair.came) for pair in pairs):
+        yield "Your answer is 0 on every input."
+    first = pairs[0].came
+    if all(pair.came.shape == first.shape and pair.equal(first) for pair in pairs):
+        yield "Your answer is the same on every input, and the right one is not."
+    if all(pair.equal(pair.expected.abs() * pair.came.sign()) for pair in pairs):
+        yield "The sizes are right; some signs are wrong."
+
+
+def _among_many(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield what is seen only where a result holds more than one number."""
+    everywhere = not any(pair.equal(pair.expected) for pair in pairs if magnitude(pair.expected))
+    if everywhere and all(map(_is_one_multiple, pairs)):
+        yield (
+            "On each input your values are the right ones times one number, another number on each "
+            "input: a factor is missing or too many."
+        )
+    if all(pair.equal(pair.expected + (pair.came - pair.expected).mean()) for pair in pairs):
+        yield "On each input all your values are too large or too small by one and the same number."
+    if _all_same_numbers(pairs):
+        yield "Right numbers, but in another order."
+
+
+def _is_one_multiple(pair: Pair) -> bool:
+    norm = pair.expected.square().sum()
+    factor = (pair.came * pair.expected).sum() / norm if norm else torch.zeros(())
+    values = int((pair.expected.abs() > 1e-3 * magnitude(pair.expected)).sum())
+    return pair.equal(factor * pair.expected) and (values > 1 or not norm)
+
+
+def _all_same_numbers(pairs: Sequence[Pair]) -> bool:
+    ordered = [(p.came.flatten().sort().values, p.expected.flatten().sort().values) for p in pairs]
+    limits = [p.relative * magnitude(p.expected) + p.noise for p in pairs]
+    return all(
+        a.shape == b.shape and bool((a - b).abs().max() <= limit)
+        for (a, b), limit in zip(ordered, limits)
+    )
+
+
+def _places(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield where along the first axis the wrong values stand, if that is the same everywhere."""
+    found = set()
+    for pair in pairs:
+        if pair.equal(pair.expected):
+            continue
+        if not pair.came.ndim or len(pair.came) < 3:
+            return
+        limit = pair.relative * magnitude(pair.expected) + pair.noise
+        wrong = (pair.came - pair.expected).abs().reshape(len(pair.came), -1).amax(1) > limit
+        places = wrong.nonzero().flatten().tolist()
+        last = len(wrong) - 1
+        ends = {(0,): "first", (last,): "last", (0, last): "first and the last"}
+        found.add(ends.get(tuple(places)))
+    if len(found) == 1 and None not in found:
+        yield f"Along the first axis only the {found.pop()} entry is wrong."
