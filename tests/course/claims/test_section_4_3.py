@@ -37,12 +37,27 @@ def test_perfect_tokens_leave_the_error_of_the_query():
     assert attention.perfect_tokens_do_not_align().left == pytest.approx(math.tanh(1))
 
 
+def ideal_point_of_the_lemma() -> torch.Tensor:
+    one = attention.matrix([1.0])
+    return attention.fixed_point(
+        20 * one, attention.matrix([1.0], [-1.0]), 0.06 * one, one, 20 * one
+    )
+
+
 def test_term_a_at_a_long_query_follows_its_closed_form():
-    violation, value = attention.long_query_beats_term_a(), 0.05
-    # Two opposite tokens +-v: the output at x is v tanh(x v), and Term A differs in the weights.
-    expected = value * (math.tanh(20 * (value + 1e-3)) - math.tanh(20 * value))
+    violation, x = attention.long_query_beats_term_a(), ideal_point_of_the_lemma().item()
+    # Two opposite tokens +-v: the weights differ by tanh(0.06 x v), which the values 20 multiply.
+    expected = 20 * (math.tanh(0.06 * x * 1.001) - math.tanh(0.06 * x))
     assert violation.left == pytest.approx(expected)
-    assert violation.left / violation.right == pytest.approx(20 / math.cosh(1) ** 2, rel=0.02)
+    assert violation.right == pytest.approx(0.5 * 0.06 * 20 * math.sqrt(2) * math.sqrt(2e-6))
+    assert violation.left / violation.right == pytest.approx(7.455, abs=1e-3)
+
+
+def test_the_counterexample_of_lemma_4_12_satisfies_eq_43():
+    x, one = ideal_point_of_the_lemma(), attention.matrix([1.0])
+    again = cross_attention(x, attention.matrix([1.0], [-1.0]), 0.06 * one, one, 20 * one)
+    assert x.item() > 13
+    torch.testing.assert_close(again, x, rtol=1e-14, atol=0)
 
 
 def test_term_b_grows_as_the_root_of_positions():
