@@ -152,8 +152,8 @@ def feature_map_figure(maps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     pairs = ", ".join(" ".join(name.split()).removeprefix("f1, ") for name in columns[::2])
     figure.set_label(
         f"A table of {len(maps)} by {len(columns)} small pictures of single channels, in one "
-        f"colour scale a row, dark low and bright high, in pairs f1 and f2: {pairs}. How far f2 is from "
-        f"f1 in each pair, as a share of f1: {'; '.join(texts)}."
+        f"colour scale a row, dark low and bright high, in pairs f1 and f2: {pairs}. How far f2 is "
+        f"from f1 in each pair, as a share of f1: {'; '.join(texts)}."
     )
     return figure
 
