@@ -150,8 +150,8 @@ def response_figure(
 def fitted_figure(fits: Sequence[Mapping[str, Tensor | str]]) -> Figure:
     """Draw, for each fit, the response of trained values and the targets, and below what is left.
 
-    The lower row has its own scale, on which small errors are seen. A fit has `title`, `queries` (M,),
-    `targets` (M,) and `values` (L,). Source: Corollary 4.15.
+    The lower row has its own scale, on which small errors are seen. A fit has `title`,
+    `queries` (M,), `targets` (M,) and `values` (L,). Source: Corollary 4.15.
     """
     figure = Figure(figsize=(3.0 * len(fits), 4.6), dpi=100)
     ratios = {"height_ratios": (2, 1)}
