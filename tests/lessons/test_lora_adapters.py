@@ -249,9 +249,9 @@ def test_a_map_shows_the_liveliest_channel_in_every_column_and_says_how_far_pair
     features = torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
     features[:, 3] *= 10
     figure = feature_map_figure({"block": {"f1": features, "f2": 1.5 * features}})
+    first, second = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert (first == features[:, 3].reshape(4, 4).numpy()).all()
     assert second.tolist() == (1.5 * features)[:, 3].reshape(4, 4).tolist()
-    assert (first == features[:, 3].reshape(4, 4).numpy()).all() and (second == 1.5 * first).all()
     assert "1 by 2" in figure.get_label() and "block, channel 3: 50%" in figure.get_label()
 
 
