@@ -19,7 +19,7 @@ _LAST_PRELIMINARY = 17  # Eq. 18, Section 4.1, is the first one after the prelim
 
 
 def ledger() -> list[Claim]:
-    """Return all claims in the paper's order: Eqs. 1 to 17 by number, then Section 4.
+    """Return all claims in the paper's order: Eqs. 1 to 17, Section 4, then figures and Section 5.
 
     Raises ValueError if two claims have one id.
     """

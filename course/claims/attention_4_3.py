@@ -55,15 +55,29 @@ def perfect_tokens_do_not_align() -> Violation:
 
 
 def long_query_beats_term_a() -> Violation:
-    """Measure Lemma 4.12 at a query of length 20 and tokens almost alike."""
-    query, ideal, one = matrix([20.0]), matrix([0.05], [-0.05]), matrix([1.0])
-    tokens = ideal + matrix([1e-3], [-1e-3])
-    term_a, _ = decompose(query, tokens, query, ideal, one, one, one)
-    printed = SOFTMAX_LIPSCHITZ * matrix_norm(ideal, 2) * matrix_norm(tokens - ideal)
+    """Measure Lemma 4.12 at a long query that is an ideal point X* in the sense of Eq. 43."""
+    ideal, one = matrix([1.0], [-1.0]), matrix([1.0])
+    w_q, w_v = 0.06 * one, 20 * one
+    tokens, query = ideal + matrix([1e-3], [-1e-3]), fixed_point(20 * one, ideal, w_q, one, w_v)
+    term_a, _ = decompose(query, tokens, query, ideal, w_q, one, w_v)
+    printed = SOFTMAX_LIPSCHITZ * w_q * matrix_norm(ideal @ w_v, 2) * matrix_norm(tokens - ideal)
     return Violation(
         matrix_norm(term_a).item(), printed.item(),
-        "d = 1, X = X* = 20, Z* = (0.05, -0.05), both tokens off by 0.001, all weights 1",
+        f"d = 1, Z* = (1, -1), W_Q = 0.06, W_K = 1, W_V = 20, X = X* = {query.item():.6f}, which "
+        "is its own attention to Z*; both tokens off by 0.001",
     )  # fmt: skip
+
+
+def fixed_point(start: Tensor, ideal_tokens: Tensor, *weights: Tensor) -> Tensor:
+    """Return an X* that is its own attention to Z* (Eq. 43), reached from `start` (M, d).
+
+    Each of 200 rounds takes the attention of the last one; where that map contracts near the point,
+    as here, they end there to rounding.
+    """
+    point = start
+    for _ in range(200):
+        point = cross_attention(point, ideal_tokens, *weights)
+    return point
 
 
 def every_position_counts() -> Violation:

@@ -15,7 +15,7 @@ VERDICTS = {
     "holds": "holds as printed",
     "repaired": "false as printed, true once repaired",
     "false": "false, and no repair keeps its meaning",
-    "ill_typed": "does not type-check as printed",
+    "ill_typed": "does not fit together as printed",
 }
 """Every verdict, and how it is read out."""
 

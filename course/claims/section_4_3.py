@@ -129,7 +129,9 @@ CLAIMS = (
         r"$\|\Delta Z\|_F$ and with it the alignment error can be brought to zero.",
         verdict="false",
         reason="Many tokens need not span anything, as all may be equal; a span is no reason for "
-        r"$\Delta Z = 0$, and the text tokens in $Z$ are frozen. Worse, the weights are frozen: "
+        r"$\Delta Z = 0$, and the text tokens in $Z$ are frozen. With the ideal query $X^*$ itself "
+        r"the corollary is trivial, as $Z = Z^*$ needs no number of tokens; but the query is $X$, "
+        "and with it even perfect tokens miss. The weights are frozen: "
         r"with $q_i = (XWW_V^{-\top})_i / \sqrt{d}$ every set of tokens gives position i the "
         r"gradient at $q_i$ of one convex function, $\log\sum_l e^{v_l \cdot q}$. So "
         r"$\langle\tilde x_i - \tilde x_j, q_i - q_j\rangle \ge 0$, and targets $y$ with "

@@ -21,8 +21,9 @@ def order_cannot_be_reversed() -> Violation:
     queries = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     return Violation(
         reachability_gap(queries, -queries).item(), 0.0,
-        "d = 1, two positions with queries 1 and -1 and targets -1 and 1: the least error of any "
-        "number of tokens, and the error that the corollary promises",
+        "d = 1, all weights 1, X = (1, -1), and X* = (-1, 1), which is its own attention to "
+        "Z* = (1.1997, -1.1997) (Eq. 43): the least error of any number of tokens, and the error "
+        "that the corollary promises",
     )  # fmt: skip
 
 
@@ -60,6 +61,27 @@ def align_two_positions(queries: Tensor, targets: Tensor) -> tuple[Tensor, tuple
         low, high = (middle, high) if spread(middle, ratio) < size else (low, middle)
     base = targets[0] - high * _sigmoid(high * first + math.log(ratio)) * along
     return torch.stack([base + high * along, base]), (ratio.numerator, ratio.denominator)
+
+
+def two_value_error(queries: Tensor, targets: Tensor) -> Tensor:
+    """Return the least max_i |out_i - target_i| of two values with any weights, d = 1, shape ().
+
+    Takes queries and targets (M,). The search is a grid over the distance of the values, up to 8,
+    and the logarithm of the ratio of their weights, made finer around its best point; it gives an
+    error that is reached. Source: Corollary 4.15, from the other side than `plateau_gap`.
+    """
+    centre, reach = targets.new_tensor([4.0, 0.0]), targets.new_tensor([4.0, 40.0])
+    best = targets.new_tensor(math.inf)
+    for _ in range(14):
+        axes = [torch.linspace(-1, 1, 101).to(targets) * r + c for r, c in zip(reach, centre)]
+        grid = torch.cartesian_prod(axes[0].clamp(min=0), axes[1])
+        outputs = grid[:, :1] * torch.sigmoid(grid[:, :1] * queries + grid[:, 1:])
+        rest = targets - outputs  # the lower value, added to all outputs, halves their spread
+        spreads = (rest.amax(dim=1) - rest.amin(dim=1)) / 2
+        if spreads.min() < best:
+            best, centre = spreads.min(), grid[spreads.argmin()]
+        reach = reach / 2
+    return best
 
 
 def _sigmoid(x: float) -> float:

@@ -44,8 +44,10 @@ def check_settings(
         raise ValueError(complaint("timestep_range", (low, high), wanted))
 
 
-def check_trained(tokens: PromptTokens | None, train_adapter: bool) -> None:
+def check_trained(tokens: PromptTokens | None, train_adapter: bool, only_shared: bool) -> None:
     """Raise ValueError if there is nothing to train."""
+    if only_shared and (tokens is None or len(tokens.shared) == 0):
+        raise ValueError("only_shared trains shared tokens, and there are none: give tokens")
     if not train_adapter and (tokens is None or tokens.n_tokens == 0):
         raise ValueError("there is nothing to train: give tokens, or leave train_adapter on")
 
@@ -53,9 +55,9 @@ def check_trained(tokens: PromptTokens | None, train_adapter: bool) -> None:
 def check_text(text: Tensor, tokens: PromptTokens | None, n_frames: int) -> None:
     """Raise ValueError unless text tokens and prompt tokens fit the number of frames."""
     check_shape("text tokens", text, (1, n_frames), "L", "d")
-    if tokens is not None and len(tokens.frame) != n_frames:
+    if tokens is not None and tokens.n_frames != n_frames:
         raise ValueError(
-            f"the tokens are for {len(tokens.frame)} frames, the clip has {n_frames}; "
+            f"the tokens are for {tokens.n_frames} frames, the clip has {n_frames}; "
             "make PromptTokens of that many"
         )
 

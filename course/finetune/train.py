@@ -46,6 +46,7 @@ def finetune(
     shared_noise: bool = True,
     tokens: PromptTokens | None = None,
     train_adapter: bool = True,
+    only_shared: bool = False,
     patience: int | None = None,
     gradient_parts: bool = False,
     checkpoint: str | Path | None = None,
@@ -59,7 +60,8 @@ def finetune(
     What is trained. `clip` has `.frames`, or is a tensor: frames (T, 3, H, W) in [0, 1] or latents
     (T, C, h, w). `prompt` is its caption, or its text tokens (1 | T, L, d). A UNet without an
     adapter gets one (`rank`, `targets`), one that has an adapter is trained further;
-    `train_adapter=False` trains the tokens alone.
+    `train_adapter=False` trains the tokens alone, `only_shared=True` the shared ones among them,
+    the last phase of Fig. 2: a second run, in which adapter and frame tokens stay as they are.
 
     What a step sees. The gradient is an average over `n_windows` windows of `window` neighbouring
     frames (or all), each at one timestep from `timestep_range`, in parts of the schedule from clean
@@ -96,7 +98,8 @@ def finetune(
         settings, n_steps=n_steps, patience=patience, checkpoint_every=checkpoint_every,
         n_processes=team.size,
     )  # fmt: skip
-    check_trained(tokens, train_adapter)
+    train_adapter = train_adapter and not only_shared
+    check_trained(tokens, train_adapter, only_shared)
     schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
     low, high = timestep_bounds(timestep_range, len(schedule), temporal)
     latents = latents_of(pipe, clip, LEAST_FRAMES[temporal])
@@ -110,6 +113,7 @@ def finetune(
         pipe.unet,
         (rank, targets) if train_adapter else None,
         tokens,
+        only_shared,
         learning_rate,
         generator,
         past,
@@ -149,6 +153,7 @@ def _start(
     unet: UNet2DConditionModel,
     adapter: tuple[int, str] | None,
     tokens: PromptTokens | None,
+    only_shared: bool,
     learning_rate: float,
     generator: torch.Generator,
     past: Checkpoint | None,
@@ -158,7 +163,7 @@ def _start(
     if adds_adapter:
         add_lora(unet, *adapter, generator=generator)
     unet.eval()  # LoRA needs no dropout, and an early end then has nothing to put back
-    parameters = _trained(unet, tokens, train_adapter=adapter is not None)
+    parameters = _trained(unet, tokens, adapter is not None, only_shared)
     optimizer = torch.optim.AdamW(parameters.values(), lr=learning_rate, weight_decay=0.01)
     try:
         if past is not None:
@@ -171,7 +176,7 @@ def _start(
 
 
 def _trained(
-    unet: nn.Module, tokens: PromptTokens | None, train_adapter: bool
+    unet: nn.Module, tokens: PromptTokens | None, train_adapter: bool, only_shared: bool
 ) -> dict[str, nn.Parameter]:
     """Freeze all but the parameters to train and return those by name."""
     unet.requires_grad_(False)
@@ -179,7 +184,9 @@ def _trained(
     if train_adapter:
         parameters |= {n: p for n, p in unet.named_parameters() if ".lora_" in n}
     if tokens is not None:
-        parameters |= {f"tokens.{n}": p for n, p in tokens.named_parameters()}
+        tokens.requires_grad_(False)
+        own = {f"tokens.{n}": p for n, p in tokens.named_parameters()}
+        parameters |= {"tokens.shared": own["tokens.shared"]} if only_shared else own
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     return parameters

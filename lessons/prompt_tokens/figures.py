@@ -104,9 +104,12 @@ def span_figure(off_line: float = 0.0, length: float = 6.0) -> Figure:
     axes.set_title(f"three tokens of rank {rank} in two dimensions", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     shape = "on one line" if rank == 1 else "in a triangle"
+    left, low = outputs.amin(dim=0).tolist()
+    right, high = outputs.amax(dim=0).tolist()
     figure.set_label(
         f"Three values {shape}, of rank {rank}, and the outputs of 24 queries, all of them between "
-        f"the values: {shape}. The third value is {off_line:g} beside the line of the others."
+        f"the values, from {left:.2f} to {right:.2f} across and from {low:.2f} to {high:.2f} up. "
+        f"The third value is {off_line:g} beside the line of the others."
     )
     return figure
 
@@ -149,29 +152,39 @@ def response_figure(
 
 
 def fitted_figure(fits: Sequence[Mapping[str, Tensor | str]]) -> Figure:
-    """Draw, for each fit, the response of trained values to all queries, and the targets.
+    """Draw, for each fit, the response of trained values and the targets, and below what is left.
 
-    A fit has `title`, `queries` (M,), `targets` (M,) and `values` (L,). Source: Corollary 4.15.
+    The lower row has its own scale, on which small errors are seen. A fit has `title`,
+    `queries` (M,), `targets` (M,) and `values` (L,). Source: Corollary 4.15.
     """
-    figure = Figure(figsize=(3.0 * len(fits), 3.2), dpi=100)
-    figure.subplots_adjust(**_MARGINS | {"left": 0.08, "top": 0.85})
+    figure = Figure(figsize=(3.0 * len(fits), 4.6), dpi=100)
+    ratios = {"height_ratios": (2, 1)}
+    grid = figure.subplots(2, len(fits), squeeze=False, sharex="col", gridspec_kw=ratios)
+    figure.subplots_adjust(**_MARGINS | {"left": 0.09, "bottom": 0.11, "hspace": 0.12})
     lines = []
-    for axes, fit in zip(figure.subplots(1, len(fits), squeeze=False)[0], fits):
+    for axes, below, fit in zip(*grid, fits):
         queries, targets, values = (fit[name] for name in ("queries", "targets", "values"))
-        grid = torch.linspace(queries.min() - 0.4, queries.max() + 0.4, 121, **_DOUBLE)
+        places = torch.linspace(queries.min() - 0.4, queries.max() + 0.4, 121, **_DOUBLE)
         came = respond(queries[:, None], values[:, None])[:, 0]
-        curve = respond(grid[:, None], values[:, None])[:, 0]
-        axes.plot(grid.tolist(), curve.tolist(), color=_BLUE, label="response")
+        curve = respond(places[:, None], values[:, None])[:, 0]
+        axes.plot(places.tolist(), curve.tolist(), color=_BLUE, label="response")
         axes.plot(queries.tolist(), targets.tolist(), "D", color=_ORANGE, label="target")
-        worst = (came - targets).abs().max().item()
-        axes.set_title(f"{fit['title']}\nlargest error {worst:.4f}", fontsize=9)
-        axes.set(xlabel="effective query")
-        lines.append(f"{fit['title']}: largest error {worst:.4f}")
+        errors = came - targets
+        below.vlines(queries.tolist(), 0, errors.tolist(), color=_ORANGE, linewidth=3)
+        below.axhline(0, color=_GREY, linewidth=1)
+        below.set(xlabel="effective query", ylim=(-0.6, 0.6), yticks=(-0.5, 0, 0.5))
+        title = f"{fit['title']}\nlargest error {errors.abs().max():.4f}"
+        axes.set_title(title, fontsize=9)
+        shape = "flat" if curve.max() - curve.min() < 1e-3 else "rising"
+        left = ", ".join(f"{error:.3f}" for error in errors.tolist())
+        lines.append(f"{fit['title']}: a {shape} curve, output less target {left}")
         _clean(axes)
-    figure.axes[0].set_ylabel("output")
-    figure.axes[0].legend(fontsize=8, frameon=False, loc="best")
+        _clean(below)
+    grid[0, 0].set_ylabel("output")
+    grid[1, 0].set_ylabel("output - target")
+    grid[0, 0].legend(fontsize=8, frameon=False, loc="best")
     figure.set_label(
-        "Responses of trained tokens, curves that rise from left to right, with the targets. "
+        "Above, responses of trained tokens and targets; below, bars of what is left. "
         + "; ".join(lines)
         + "."
     )
@@ -193,10 +206,11 @@ def recovered_figure(errors: Mapping[str, Sequence[float]], times: Sequence[int]
     axes.set(yscale="log", xticks=list(times))
     axes.legend(fontsize=8, frameon=False)
     _clean(axes)
-    means = ", ".join(f"{label} {sum(v) / len(v):.4f}" for label, v in errors.items())
+    parts = [f"{label} from {v[0]:.4f} to {v[-1]:.4f}, mean {sum(v) / len(v):.4f}"
+             for label, v in errors.items()]  # fmt: skip
     figure.set_label(
-        f"Error of the noise prediction against diffusion time, falling from time {times[0]} to "
-        f"{times[-1]}, a line for each text. Means over the times: {means}."
+        f"Error of the noise prediction against diffusion time, log scale, a line for each text, "
+        f"from time {times[0]} to {times[-1]}: {'; '.join(parts)}."
     )
     return figure
 

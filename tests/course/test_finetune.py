@@ -178,6 +178,7 @@ def test_it_trains_under_inference_mode(pipe, latents):
         ({"resume": True}, "give checkpoint"),
         ({"train_adapter": False}, "nothing to train"),
         ({"train_adapter": False, "tokens": PromptTokens(0, 0, 96, 5)}, "nothing to train"),
+        ({"only_shared": True, "tokens": PromptTokens(0, 2, 96, 5)}, "there are none"),
     ],
 )
 def test_values_out_of_range_are_refused_at_once_and_leave_no_adapter(
@@ -300,6 +301,18 @@ def test_tokens_can_be_trained_alone(pipe, latents):
     (step,) = steps(pipe, latents, tokens=tokens, train_adapter=False)
     assert not adapters.has_adapter(pipe.unet) and step.gradient_norm > 0
     assert not any(map(torch.equal, tokens.parameters(), start))
+
+
+@pytest.mark.parametrize("features", [None, torch.eye(5)])
+def test_in_the_last_phase_shared_tokens_alone_are_trained(pipe, latents, features):
+    tokens = PromptTokens(2, 2, 96, 5, features=features)
+    steps(pipe, latents, tokens=tokens)
+    before = {name: p.clone() for name, p in tokens.named_parameters()}
+    adapter = [p.clone() for p in adapters.lora_parameters(pipe.unet)]
+    steps(pipe, latents, tokens=tokens, only_shared=True)
+    changed = {name for name, p in tokens.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"shared"}
+    assert all(map(torch.equal, adapters.lora_parameters(pipe.unet), adapter))
 
 
 def test_an_adapter_stays_as_it_is_while_tokens_are_trained_alone(pipe, latents):

@@ -63,6 +63,48 @@ def test_half_precision_text_keeps_trainable_tokens_in_float32(tokens, text):
     assert tokens.shared.dtype == tokens.frame.dtype == torch.float32
 
 
+@pytest.fixture
+def projected():
+    features = torch.randn(4, 6, generator=torch.Generator().manual_seed(5))
+    return PromptTokens(2, 3, 8, 4, features=features)
+
+
+def test_projected_tokens_of_a_frame_are_one_linear_map_of_its_features(projected, text):
+    weight, bias = projected.projection.weight, projected.projection.bias
+    wanted = (projected.features @ weight.T + bias).view(4, 3, 8)
+    torch.testing.assert_close(projected(text)[:, 2:5], wanted)
+    torch.testing.assert_close(projected(text, slice(1, 3)), projected(text)[1:3])
+
+
+def test_projected_tokens_start_as_small_as_free_ones():
+    features = 100 * torch.randn(50, 20, generator=torch.Generator().manual_seed(5))
+    tokens = PromptTokens(0, 4, 64, 50, features=features)
+    assert tokens.frame_tokens().std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_frames_with_equal_features_get_equal_tokens(text):
+    tokens = PromptTokens(1, 2, 8, 3, features=torch.ones(3, 5))
+    torch.testing.assert_close(tokens(text)[0], tokens(text)[2])
+
+
+def test_a_projection_is_trained_and_features_are_not(projected):
+    names = {name for name, _ in projected.named_parameters()}
+    assert names == {"shared", "projection.weight", "projection.bias"}
+
+
+def test_projected_tokens_are_saved_as_plain_ones(projected, text, tmp_path):
+    path = projected.save(tmp_path / "tokens.safetensors")
+    torch.testing.assert_close(PromptTokens.from_file(path)(text), projected(text))
+    with pytest.raises(ValueError, match="from_file"):
+        projected.load(path)
+
+
+@pytest.mark.parametrize("features", [torch.ones(3, 6), torch.ones(4), torch.zeros(4, 6)])
+def test_features_that_describe_no_frames_are_refused(features):
+    with pytest.raises(ValueError, match="features"):
+        PromptTokens(2, 3, 8, 4, features=features)
+
+
 def test_it_runs_on_the_meta_device(tokens, text):
     assert tokens.to("meta")(text.to("meta"), slice(0, 2)).shape == (2, 10, 8)
 
@@ -145,6 +187,15 @@ def test_both_halves_of_guidance_see_the_same_tokens(tokens, text):
     assert torch.equal(conditional, tokens(text))
     assert torch.equal(unconditional[:, :5], conditional[:, :5])
     assert not unconditional[:, 5:].any()
+
+
+def test_the_prefix_is_the_same_at_all_timesteps(tokens, text):
+    unet, seen = SeenText(), []
+    predict = predictor_of(unet, tokens, text)
+    for timestep in (1, 500, 981):
+        predict(torch.zeros(4, 4, 2, 2), timestep)
+        seen.append(unet.text)
+    assert all(torch.equal(one, tokens(text)) for one in seen)
 
 
 def test_guidance_with_tokens_on_one_half_alone_is_refused(tokens, text):

@@ -245,12 +245,14 @@ def test_an_unknown_change_is_named():
         wanted_change("fog")
 
 
-def test_a_map_shows_the_same_axis_in_every_column():
+def test_a_map_shows_the_liveliest_channel_in_every_column_and_says_how_far_pairs_are_apart():
     features = torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
-    figure = feature_map_figure({"block": {"f1": features, "f2": features + 1, "f3": features}})
-    first, _, third = (axes.images[0].get_array() for axes in figure.axes)
-    assert (first == third).all()
-    assert "1 by 3" in figure.get_label()
+    features[:, 3] *= 10
+    figure = feature_map_figure({"block": {"f1": features, "f2": 1.5 * features}})
+    first, second = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert (first == features[:, 3].reshape(4, 4).numpy()).all()
+    assert second.tolist() == (1.5 * features)[:, 3].reshape(4, 4).tolist()
+    assert "1 by 2" in figure.get_label() and "block, channel 3: 50%" in figure.get_label()
 
 
 def test_a_run_without_gradient_says_so():

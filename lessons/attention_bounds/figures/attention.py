@@ -22,12 +22,13 @@ from lessons.attention_bounds.figures.shared import (
     ORANGE,
     PINK,
     TRIANGLE,
+    fixed_log_axis,
     one_panel,
     two_panels,
 )
 
 
-def attention_plane_figure(angle: float = 30.0, length: float = 3.0) -> Figure:
+def attention_plane_figure(angle: float = 35.0, length: float = 3.0) -> Figure:
     """Draw a query among three keys, the shares of its attention, and the mean that comes out.
 
     `angle` of the query in degrees, `length` in [0, 12]; keys and values are the tokens, d = 2.
@@ -110,21 +111,23 @@ def softmax_norm_figure(n_positions: int = 16, n_tokens: int = 8, sharpness: flo
     norm = matrix_norm((sharpness * draw).softmax(-1)).item()
     low, high = math.sqrt(n_positions / n_tokens), math.sqrt(n_positions)
     figure, axes = one_panel()
-    axes.plot(scales, norms, color=GREEN, label="norm of P")
-    axes.plot([sharpness], [norm], "o", color="black", markersize=9)
+    # Where M = 1 two lines lie on each other: the wide one is seen under the narrow one.
+    axes.axhline(1.0, color=ORANGE, linewidth=5, alpha=0.5, label="printed: at most 1")
     axes.axhline(high, color=BLUE, linestyle="-.", label=f"root of M: {high:.2f}")
     axes.axhline(low, color=PINK, linestyle=":", label=f"root of M/L: {low:.2f}")
-    axes.axhline(1.0, color=ORANGE, linestyle="--", label="printed: at most 1")
-    axes.set(xlabel="standard deviation of the logits (no unit)", ylabel="Frobenius norm of P")
-    axes.set(xlim=(-0.5, 20.5), ylim=(0, 1.15 * max(high, 1.0)), xticks=(0, 5, 10, 15, 20))
+    axes.plot(scales, norms, color=GREEN, label="norm of P")
+    axes.plot([sharpness], [norm], "o", color="black", markersize=9)
+    axes.set(xlabel="standard deviation of the logits (no unit)")
+    axes.set(ylabel="Frobenius norm of P (log)", xlim=(-0.5, 20.5), xticks=(0, 5, 10, 15, 20))
+    fixed_log_axis(axes, 0.1, 100, (0.1, 1, 10, 100))
     axes.set_title(f"M = {n_positions} positions, L = {n_tokens} tokens: {norm:.3f}", fontsize=10)
-    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", loc="center right")
+    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", loc="upper right", ncols=2)
     broken = "above" if norm > 1 + 1e-9 else "not above"
     figure.set_label(
         f"The Frobenius norm of the softmax of random logits, {n_positions} positions and "
-        f"{n_tokens} tokens, climbs from {low:.2f} to {norms[-1]:.2f} as the logits grow, never "
-        f"above {high:.2f}. At standard deviation {sharpness:g} it is {norm:.3f}, {broken} the "
-        f"printed 1."
+        f"{n_tokens} tokens, climbs from {norms[0]:.2f} to {norms[-1]:.2f} as the logits grow, "
+        f"between lines at {low:.2f} and {high:.2f}; log scale from 0.1 to 100. At standard "
+        f"deviation {sharpness:g} it is {norm:.3f}, {broken} the printed 1, a wide line."
     )
     return figure
 
@@ -145,7 +148,7 @@ EXPLORERS = {
     "attention_plane": Explorer(
         attention_plane_figure,
         {
-            "angle": Slider("angle of the query (degrees)", -180, 180, 5, 30),
+            "angle": Slider("angle of the query (degrees)", -180, 180, 5, 35),
             "length": Slider("length of the query", 0.0, 12.0, 0.5, 3.0),
         },
     ),

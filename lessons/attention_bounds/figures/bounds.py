@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from matplotlib.axes import Axes
@@ -20,11 +19,13 @@ from lessons.attention_bounds.figures.shared import (
     GREEN,
     GREY,
     ORANGE,
-    PINK,
     TRIANGLE,
+    fixed_log_axis,
     one_panel,
     two_panels,
 )
+
+_FLOOR = 1e-3  # of the log axes
 
 
 def token_errors(
@@ -57,10 +58,12 @@ def token_error_figure(
 ) -> Figure:
     """Draw the error of the output against the error of the tokens, with printed and true bounds.
 
-    Arguments as `token_errors`. Left the whole output, right its worst position.
+    Arguments as `token_errors`. Left the whole output, right its worst position. The log axes are
+    the same for all arguments, so that lines move and not axes; what is below 0.001 stands there.
     Source: Theorem 4.10, Eq. 44.
     """
-    sizes = torch.cat([torch.linspace(0, 2, 25, **DOUBLE), torch.tensor([token_error], **DOUBLE)])
+    sizes = torch.linspace(0.02, 2, 25, **DOUBLE)
+    sizes = torch.cat([sizes, torch.tensor([token_error], **DOUBLE)])
     found = token_errors(sizes, values, n_positions, query_error)
     here = {name: line[-1].item() for name, line in found.items()}
     figure, left, right = two_panels()
@@ -73,19 +76,23 @@ def token_error_figure(
             width = 4 if label == "error" else 2  # seen beside a bound that lies on it
             line = {"color": colour, "label": label, "linewidth": width}
             axes.plot(sizes[:-1], found[name][:-1], stroke, **line)
-        axes.plot([token_error], [here[lines[0][0]]], "o", color="black", markersize=8)
-        axes.set(xlabel="error of the tokens (Frobenius)", xticks=(0, 1, 2))
-        _three_ticks(axes, max(found[name].max().item() for name, *_ in lines))
-    left.legend(fontsize=8, frameon=False, loc="upper left")
-    left.set(ylabel="error of the output (Frobenius)")
-    right.set(ylabel="error of the worst position")
-    broken = here["error"] > here["printed"] * (1 + 1e-9)
+        height = max(here[lines[0][0]], _FLOOR)
+        axes.plot([token_error], [height], "o", color="black", markersize=8, clip_on=False)
+        axes.set(xlabel="error of the tokens (Frobenius)", xticks=(0, 1, 2), xlim=(-0.05, 2.05))
+        # Few ticks, and one legend for both panels: a redraw must be quick.
+        fixed_log_axis(axes, _FLOOR, 1000, (0.001, 0.1, 10, 1000))
+    left.legend(fontsize=8, frameon=False, loc="lower right")
+    left.set(ylabel="Frobenius error of the output (log)")
+    right.set(ylabel="error of the worst position (log)")
+    # The outputs are as large as the values: an excess far below that is rounding.
+    broken = here["error"] - here["printed"] > 1e-9 * values
     verdict = "broken" if broken else "holds"
     texts = {name: f"{value:.3f}" for name, value in here.items()}
     left.set_title(f"error {texts['error']}, printed {texts['printed']}: {verdict}", fontsize=9)
     right.set_title(f"error {texts['row error']}, bound {texts['row']}", fontsize=9)
     figure.set_label(
-        f"Two charts of the output's error against the tokens' error, W_V = {values:g}, "
+        f"Two charts of the output's error against the tokens' error, log scale from 0.001 to "
+        f"1000, W_V = {values:g}, "
         f"{n_positions} positions, queries off by {query_error:g}. Left, all positions: at "
         f"{token_error:g} the error is {texts['error']}, the printed bound {texts['printed']} "
         f"{'is broken' if broken else 'holds'}, the repaired one is {texts['frobenius']}. Right, "
@@ -135,21 +142,31 @@ def ideal_point(weight: float) -> float:
     return high
 
 
-def head_bounds_figure(errors: Mapping[str, Tensor]) -> Figure:
-    """Draw errors and bounds of the heads of a layer on a log scale, one mark a head.
+def head_bounds_figure(error: Tensor, printed_bound: Tensor) -> Figure:
+    """Draw the share of the printed bound that each head's error takes, and a line at all of it.
 
-    `errors[label]` is (n_heads,), all positive. Source: Theorem 4.10, measured.
+    Both are (n_heads,), positive. Source: Theorem 4.10, measured.
     """
+    shares = (error / printed_bound).tolist()
     figure, axes = one_panel()
-    marks = zip("oXs^D", (GREEN, ORANGE, BLUE, PINK, "black"))
-    parts = []
-    for (label, values), (mark, colour) in zip(errors.items(), marks):
-        axes.semilogy(range(len(values)), values, mark, color=colour, markersize=9, label=label)
-        parts.append(f"{label} {', '.join(f'{value:.3g}' for value in values.tolist())}")
-    axes.set(xlabel="head of the layer", ylabel="Frobenius norm (log scale)")
-    axes.set(xticks=range(len(values)), xlim=(-0.5, len(values) - 0.5))
-    axes.legend(fontsize=9, frameon=False, loc="center right")
-    figure.set_label(f"Marks for each head of a layer, log scale: {'; '.join(parts)}.")
+    axes.axhline(1, color=GREY, linestyle="--")
+    axes.text(-0.45, 1.02, "the printed bound", color=GREY, fontsize=9)
+    for head, share in enumerate(shares):
+        mark, colour = ("X", ORANGE) if share > 1 else ("o", GREEN)
+        axes.vlines(head, min(1, share), max(1, share), color=colour, linewidth=2)
+        axes.plot([head], [share], mark, color=colour, markersize=11)
+        axes.annotate(f"{share:.2f}", (head, share), xytext=(9, 0), textcoords="offset points",
+                      va="center")  # fmt: skip
+    broken = sum(share > 1 for share in shares)
+    axes.set(xlabel="head of the layer", ylabel="error / printed bound (no unit)")
+    axes.set(xticks=range(len(shares)), xlim=(-0.5, len(shares) - 0.5))
+    axes.set_ylim(0, 1.2 * max(1, *shares))
+    axes.set_title(f"broken in {broken} of {len(shares)} heads (crosses)", fontsize=10)
+    figure.set_label(
+        f"A mark for each head: its error as a share of the printed bound, a dashed line at 1. "
+        f"Heads 0 to {len(shares) - 1}: {', '.join(f'{share:.2f}' for share in shares)}. "
+        f"Above the line, and so broken: {broken} of {len(shares)}."
+    )
     return figure
 
 

@@ -28,10 +28,18 @@ def one_panel() -> tuple[Figure, Axes]:
 def two_panels() -> tuple[Figure, Axes, Axes]:
     figure = Figure(figsize=(7.0, 3.4), dpi=100)
     left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.9, wspace=0.36)
+    figure.subplots_adjust(left=0.11, right=0.98, bottom=0.15, top=0.9, wspace=0.36)
     _plain(left)
     _plain(right)
     return figure, left, right
+
+
+def fixed_log_axis(axes: Axes, low: float, high: float, ticks: tuple[float, ...]) -> None:
+    """Give the y axis a log scale that stays where it is when a slider moves the lines."""
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _plain(axes: Axes) -> None:

@@ -65,10 +65,11 @@ def loss_and_gradient_figure(runs: Mapping[str, Sequence[tuple[float, float, flo
         axes.set_title(title, fontsize=10)
         axes.set(
             xlabel="step",
-            ylabel="norm (log; 0 drawn at 1e-9)" if title.startswith("g") else "loss (no unit)",
+            ylabel={"g": "norm (log; 0 drawn at 1e-9)", "t": "loss (no unit)"}[title[0]],
         )
         axes.grid(alpha=0.3)
-    panels[2].set_yscale("log")
+    for axes in panels[1:]:
+        axes.set_yscale("log")
     texts = []
     for (name, rows), (colour, line, mark) in zip(runs.items(), LOOKS):
         columns = np.asarray(rows, dtype=float).T
@@ -115,45 +116,53 @@ def gradient_terms_figure(norms: Mapping[str, Sequence[tuple[float, float]]]) ->
 
 
 def feature_map_figure(maps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Draw features as pictures: a row for each block, a column for each frame and setting.
+    """Draw one channel of features as pictures: a row for each block, columns in pairs f1, f2.
 
-    `maps[block][column]` are features (N, C) at N = side^2 positions, all columns of a block alike.
-    A picture shows the first principal component of the block's first column, with the same axis
-    and the same colours for the whole row. The counterpart of the paper's Fig. 3.
+    `maps[block][column]` are features (N, C) at N = side^2 positions, all columns of a block alike,
+    their number even. A row shows the channel that varies most over its first column, in one scale
+    of colours with a bar; between the two of a pair stands ||f2 - f1|| / ||f1|| of this channel.
+    The counterpart of the paper's Fig. 3.
     """
     columns = list(next(iter(maps.values())))
-    figure = Figure(figsize=(1.15 * len(columns) + 1.2, 1.35 * len(maps) + 0.6))
+    figure = Figure(figsize=(1.1 * len(columns) + 2.0, 1.3 * len(maps) + 0.5))
     grid = figure.subplots(len(maps), len(columns), squeeze=False)
-    figure.subplots_adjust(left=0.13, right=0.99, bottom=0.02, top=0.84, wspace=0.06, hspace=0.1)
+    height = 1.3 * len(maps) + 0.5
+    figure.subplots_adjust(left=0.15, right=0.92, bottom=0.25 / height, top=1 - 0.4 / height,
+                           wspace=0.06, hspace=0.28)  # fmt: skip
     texts = []
     for row, (block, features) in zip(grid, maps.items()):
-        pictures = _first_component(features)
-        low, high = (float(f) for f in (min(p.min() for p in pictures),
-                                        max(p.max() for p in pictures)))  # fmt: skip
+        channel, pictures = _liveliest_channel(features)
+        low, high = (end(torch.stack(pictures)).item() for end in (torch.min, torch.max))
         for axes, picture in zip(row, pictures):
-            axes.imshow(picture.numpy(force=True), cmap="cividis", vmin=low, vmax=high)
+            drawn = axes.imshow(picture.numpy(force=True), cmap="cividis", vmin=low, vmax=high)
             axes.set(xticks=[], yticks=[])
-        row[0].set_ylabel(block, fontsize=8, rotation=0, ha="right", va="center")
-        name = block.replace("\n", " ")
-        texts.append(f"{name} ({len(pictures[0])} by {len(pictures[0])} positions)")
+        box = row[-1].get_position()
+        bar = figure.add_axes((0.93, box.y0, 0.012, box.height))
+        figure.colorbar(drawn, cax=bar).ax.tick_params(labelsize=7)
+        row[0].set_ylabel(f"{block}\nchannel {channel}", fontsize=8, rotation=0, ha="right",
+                          va="center")  # fmt: skip
+        apart = [((g - f).norm() / f.norm()).item() for f, g in zip(pictures[::2], pictures[1::2])]
+        for axes, share in zip(row[::2], apart):
+            axes.text(1.03, -0.04, f"{share:.0%} apart", transform=axes.transAxes, fontsize=7,
+                      ha="center", va="top")  # fmt: skip
+        shares = ", ".join(f"{share:.0%}" for share in apart)
+        texts.append(f"{' '.join(block.split())}, channel {channel}: {shares}")
     for axes, name in zip(grid[0], columns):
         axes.set_title(name, fontsize=8)
+    pairs = ", ".join(" ".join(name.split()).removeprefix("f1, ") for name in columns[::2])
     figure.set_label(
-        f"A table of {len(maps)} by {len(columns)} small pictures of features, in one colour scale "
-        f"a row, dark low and bright high. Rows: {', '.join(texts)}. Columns: "
-        f"{', '.join(' '.join(name.split()) for name in columns)}."
+        f"A table of {len(maps)} by {len(columns)} small pictures of single channels, in one "
+        f"colour scale a row, dark low and bright high, in pairs f1 and f2: {pairs}. How far f2 is "
+        f"from f1 in each pair, as a share of f1: {'; '.join(texts)}."
     )
     return figure
 
 
-def _first_component(features: Mapping[str, Tensor]) -> list[Tensor]:
-    """Return each column's features along the first one's first principal axis, (side, side)."""
-    base = next(iter(features.values())).float()
-    mean = base.mean(0)
-    axis = torch.linalg.svd(base - mean, full_matrices=False).Vh[0]
-    axis = axis * axis.sum().sign()  # either sign is right; keep one
-    side = round(len(base) ** 0.5)
-    return [((each.float() - mean) @ axis).reshape(side, side) for each in features.values()]
+def _liveliest_channel(features: Mapping[str, Tensor]) -> tuple[int, list[Tensor]]:
+    """Return the channel of largest variance in the first column, and it in all, (side, side)."""
+    first = next(iter(features.values()))
+    channel, side = int(first.var(dim=0).argmax()), round(len(first) ** 0.5)
+    return channel, [each[:, channel].reshape(side, side) for each in features.values()]
 
 
 EXPLORERS = {

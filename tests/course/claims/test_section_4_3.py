@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.linalg import matrix_norm, matrix_rank
 
-from course.attention import cross_attention, softmax_jacobian
+from course.attention import cross_attention, plateau_gap, softmax_jacobian
 from course.claims import attention_4_3 as attention
 from course.claims import tokens_4_3 as tokens
 from course.claims.section_4_3 import CLAIMS
@@ -37,12 +37,27 @@ def test_perfect_tokens_leave_the_error_of_the_query():
     assert attention.perfect_tokens_do_not_align().left == pytest.approx(math.tanh(1))
 
 
+def ideal_point_of_the_lemma() -> torch.Tensor:
+    one = attention.matrix([1.0])
+    return attention.fixed_point(
+        20 * one, attention.matrix([1.0], [-1.0]), 0.06 * one, one, 20 * one
+    )
+
+
 def test_term_a_at_a_long_query_follows_its_closed_form():
-    violation, value = attention.long_query_beats_term_a(), 0.05
-    # Two opposite tokens +-v: the output at x is v tanh(x v), and Term A differs in the weights.
-    expected = value * (math.tanh(20 * (value + 1e-3)) - math.tanh(20 * value))
+    violation, x = attention.long_query_beats_term_a(), ideal_point_of_the_lemma().item()
+    # Two opposite tokens +-v: the weights differ by tanh(0.06 x v), which the values 20 multiply.
+    expected = 20 * (math.tanh(0.06 * x * 1.001) - math.tanh(0.06 * x))
     assert violation.left == pytest.approx(expected)
-    assert violation.left / violation.right == pytest.approx(20 / math.cosh(1) ** 2, rel=0.02)
+    assert violation.right == pytest.approx(0.5 * 0.06 * 20 * math.sqrt(2) * math.sqrt(2e-6))
+    assert violation.left / violation.right == pytest.approx(7.455, abs=1e-3)
+
+
+def test_the_counterexample_of_lemma_4_12_satisfies_eq_43():
+    x, one = ideal_point_of_the_lemma(), attention.matrix([1.0])
+    again = cross_attention(x, attention.matrix([1.0], [-1.0]), 0.06 * one, one, 20 * one)
+    assert x.item() > 13
+    torch.testing.assert_close(again, x, rtol=1e-14, atol=0)
 
 
 def test_term_b_grows_as_the_root_of_positions():
@@ -85,6 +100,26 @@ def test_two_positions_in_order_are_aligned_exactly(seed):
     # The scale of attention, 1 / sqrt(d), is taken out of the queries.
     out = cross_attention(queries * math.sqrt(2), repeated, eye, eye, eye)
     torch.testing.assert_close(out, targets, rtol=0, atol=1e-9)
+
+
+def test_the_targets_of_corollary_4_15_are_an_ideal_point():
+    from scipy.optimize import brentq
+
+    v, one = brentq(lambda v: v * math.tanh(v) - 1, 1, 2), attention.matrix([1.0])
+    assert f"{v:.4f}" in tokens.order_cannot_be_reversed().where
+    ideal, tokens_of_it = attention.matrix([-1.0], [1.0]), attention.matrix([v], [-v])
+    again = cross_attention(ideal, tokens_of_it, one, one, one)
+    torch.testing.assert_close(again, ideal)
+    error = cross_attention(-ideal, tokens_of_it, one, one, one) - ideal
+    assert error.norm().item() == pytest.approx(2 * math.sqrt(2))
+
+
+def test_two_values_reach_what_they_can_and_stay_above_the_proved_bound():
+    line = torch.arange(4, dtype=torch.float64)
+    steps = torch.tensor([0.0, 0.001, 0.5, 0.501], dtype=torch.float64)
+    error = tokens.two_value_error(line, steps).item()
+    assert plateau_gap(line, steps).item() < error == pytest.approx(0.10838, abs=1e-4)
+    assert tokens.two_value_error(line[:2], steps[1:3]).item() < 1e-4
 
 
 def test_two_positions_in_the_wrong_order_are_refused():
