@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from classroom.display.seen import seen
 from course.clips import Clip, alt_text, contact_sheet, write_clip
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
-_COLUMNS = 6  # frames of a row, so that a sheet fits a notebook without shrinking
+_COLUMNS = 8  # frames of a row at most; longer clips are shown at an even stride
 _WIDTH = 256  # pixels of a player; small frames are enlarged with hard edges
 _DPI = 100
 
@@ -68,7 +69,7 @@ def similarity_figure(
     for index, (label, curve) in enumerate(curves.items()):
         values = (curve if curve.ndim == 1 else curve.mean(1)).tolist()
         axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
-        parts.append(_from_to(label, values))
+        parts.append(_course_of(label, values))
     axes.set(xlabel=x_label, ylabel=y_label)
     # Below the panel, where it hides no curve.
     figure.legend(loc="outside lower center", ncols=min(4, len(curves)), frameon=False)
@@ -102,7 +103,7 @@ def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figur
     left.legend()
     variation = similarity.unfold(0, window, 1).std(1, correction=0)
     _draw_line(right, variation, window, "", f"deviation over {window} steps (no unit)")
-    parts = [_from_to(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
+    parts = [_course_of(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
     text = f"Three line charts over {len(steps)} training steps, in windows of {window}"
     figure.set_label(f"{text}: {'; '.join(parts)}.")
     return figure
@@ -127,9 +128,13 @@ def show(figure: Figure | Image.Image, alt: str = "") -> Described:
 
 
 def show_clips(clips: Mapping[str, Clip]) -> Described:
-    """Return a contact sheet, a row for each labelled clip, with alt text."""
-    sheet = contact_sheet(list(clips.values()), labels=list(clips), n_columns=_COLUMNS)
-    return show(sheet, _sheet_text(clips))
+    """Return a contact sheet, a row for each labelled clip, with alt text that says what is seen.
+
+    The frames of a row are evenly spaced in time, so that steady motion looks steady.
+    """
+    shown = [_strided(clip) for clip in clips.values()]
+    sheet = contact_sheet(shown, labels=list(clips), n_columns=_COLUMNS)
+    return show(sheet, _sheet_text(dict(zip(clips, shown))))
 
 
 def play(clip: Clip, label: str = "") -> Described:
@@ -142,7 +147,8 @@ def play(clip: Clip, label: str = "") -> Described:
         path = Path(folder) / "clip.mp4"
         write_clip(clip, path)
         data = base64.b64encode(path.read_bytes()).decode()
-    text = f"{label}. {alt_text(clip)}" if label else alt_text(clip)
+    text = f"{alt_text(clip)} It shows: {seen(clip)}."
+    text = f"{label}. {text}" if label else text
     sheet = show_clips({label or clip.caption or "clip": clip})
     video = (
         f'<video controls preload="metadata" width="{_WIDTH}" style="image-rendering: pixelated" '
@@ -166,12 +172,13 @@ def _figure(*titles: str) -> tuple[Figure, list[Axes]]:
 
 
 def _style(index: int, n_points: int) -> dict:
+    step = max(1, n_points // 6)
     return {
         "color": PALETTE[index % len(PALETTE)],
         "linestyle": _LINES[index % len(_LINES)],
         "marker": _MARKS[index % len(_MARKS)],
         # Markers of curves that lie on each other stand at different steps.
-        "markevery": (index % 4, max(1, n_points // 6)) if n_points > 4 else 1,
+        "markevery": (index % step, step),
         "linewidth": 1.8,
         "markersize": 6,
     }
@@ -184,16 +191,25 @@ def _draw_line(axes: Axes, values: Tensor, window: int, label: str, y_label: str
     axes.set(xlabel="training step", ylabel=y_label)
 
 
-def _from_to(name: str, values: Sequence[float]) -> str:
-    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
+def _course_of(name: str, values: Sequence[float]) -> str:
+    first, last = f"{values[0]:.3g}", f"{values[-1]:.3g}"
+    least, largest = f"{min(values):.3g}", f"{max(values):.3g}"
+    return f"{name} begins at {first}, ends at {last}, least {least}, largest {largest}"
+
+
+def _strided(clip: Clip) -> Clip:
+    """Return at most as many frames as a sheet has columns, evenly spaced in time."""
+    stride = -(-clip.n_frames // _COLUMNS)
+    return Clip(clip.frames[::stride], clip.fps / stride, clip.caption)
+
+
+def _titled(label: str, clip: Clip) -> str:
+    return f"{label}, captioned {clip.caption!r}" if clip.caption not in ("", label) else label
 
 
 def _sheet_text(clips: Mapping[str, Clip]) -> str:
-    rows = "; ".join(
-        f"{label}: {clip.caption}" if clip.caption and clip.caption != label else label
-        for label, clip in clips.items()
-    )
-    n_frames = min(_COLUMNS, max(clip.n_frames for clip in clips.values()))
+    rows = "; ".join(f"{_titled(label, clip)}: {seen(clip)}" for label, clip in clips.items())
+    n_frames = max(clip.n_frames for clip in clips.values())
     return f"Contact sheet, {n_frames} frames a row in the order of time. {rows}."
 
 
