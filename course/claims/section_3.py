@@ -152,7 +152,8 @@ CLAIMS = (
         "the sequence.",
         verdict="repaired",
         reason="The shapes fit and it runs. But with both texts in one sequence every position "
-        "attends to both, so there are no two outputs for guidance to compare. The frame tokens depend on the frame, and the left "
+        "attends to both, so there are no two outputs for guidance to compare. The frame tokens "
+        "depend on the frame, and the left "
         r"side does not; Theorem 4.10 renames them $Z_{\mathrm{unshare}}$ and counts the rows of "
         r"$\mathcal{C}(Z)$ as its dimension.",
         repaired=r"For frame $i$ and for each of the two texts by itself, along the batch: "

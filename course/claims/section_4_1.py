@@ -18,8 +18,8 @@ CLAIMS = (
         title="Eq. 3: the cosine of two frames",
         source="Eq. 3 and Eq. 18, as Theorem 4.1 and Lemma 4.2 use them",
         statement=r"$\mathrm{Sim}(F, G) = \frac{\langle F, G\rangle}{\|F\|\,\|G\|}$. The "
-        r"definition itself claims nothing; Lemma 4.2 takes its gradient for any $F_t$, $F_{t+1}$, and "
-        "Theorem 4.1 calls the loss made of it differentiable.",
+        r"definition itself claims nothing; Lemma 4.2 takes its gradient for any $F_t$, $F_{t+1}$, "
+        "and Theorem 4.1 calls the loss made of it differentiable.",
         verdict="repaired",
         reason="A zero tensor has no direction, so it has no angle with anything. No value can be "
         "filled in either: as F shrinks to zero along one ray the cosine stays 1, along the "
