@@ -25,10 +25,11 @@ def object_columns(frames: Tensor) -> Tensor:
 def seen(clip: Clip) -> str:
     """Describe the pixels of a clip in a few words: its background, its object and their motion."""
     mask = _object_mask(clip.frames)
-    background = f"background about {_name(_rim_colours(clip.frames).mean(0), BACKGROUNDS)}"
+    background = f"background about {_names(_rim_colours(clip.frames), BACKGROUNDS)}"
     if not mask.flatten(1).any(1).all():
         return f"{background}, and not in every frame something that stands out"
-    colour = _name(clip.frames.movedim(1, 3)[mask].mean(0), COLOURS)
+    objects = (clip.frames * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
+    colour = _names(objects, COLOURS)
     places = object_columns(clip.frames)
     text = f"{background}, an object about {colour}, its centre at column {places[0]:.0f}"
     if len(places) == 1:
@@ -50,6 +51,11 @@ def _rim_colours(frames: Tensor) -> Tensor:
 def _object_mask(frames: Tensor) -> Tensor:
     away = frames - _rim_colours(frames)[:, :, None, None]
     return torch.linalg.vector_norm(away, dim=1) > _STANDS_OUT
+
+
+def _names(colours: Tensor, palette: dict[str, tuple[float, float, float]]) -> str:
+    """Name the colours (T, 3) of all frames, each name once, in the order in which they come."""
+    return " and ".join(dict.fromkeys(_name(colour, palette) for colour in colours))
 
 
 def _name(colour: Tensor, palette: dict[str, tuple[float, float, float]]) -> str:

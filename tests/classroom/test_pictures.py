@@ -94,6 +94,12 @@ def test_the_frames_of_a_sheet_are_evenly_spaced():
     assert "7 frames a row" in text and "in steps from 3.0 to 3.0" in text
 
 
+def test_colours_that_change_are_all_named():
+    clip = moving_square([10, 12])
+    flicker = Clip(torch.stack([clip.frames[0], 1 - clip.frames[1]]), 8.0)
+    assert "background about blue and yellow" in repr(show_clips({"twin": flicker}))
+
+
 def test_a_frame_without_an_object_is_described_as_such():
     blank = Clip(torch.full((2, 3, 16, 16), 0.5), 8.0)
     assert "not in every frame something that stands out" in repr(show_clips({"grey": blank}))

@@ -48,7 +48,7 @@ def step_sizes_figure(multiples: Sequence[float] = (0.5, 1.0, 1.5)) -> Figure:
     chart.set(xlabel="descent step", ylabel="temporal loss (log scale)")
     _logarithmic(chart, 3e-6, 5)
     norms.set(xlabel="descent step", ylabel="mean norm of the frames")
-    norms.ticklabel_format(useOffset=False)
+    norms.set_ylim(0.95, 2.25)  # the same under every setting of the slider
     norms.legend(fontsize=9, frameon=False, title="step size")
     figure.set_label(f"Two line charts over the descent steps. {_sentence('; '.join(parts))}.")
     return figure
