@@ -55,7 +55,8 @@ CLAIMS = (
         "cross-entropy. It does not reach 0: a noisy latent does not tell its noise. For N(0, 1) "
         r"no predictor does better than $\bar\alpha_t$ per number, which is nearly 1 at small t.",
         bound=Bound(
-            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t", checks.least_diffusion_loss
+            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t \text{ for data } N(0, 1)",
+            checks.least_diffusion_loss,
         ),
         search=checks.search_equation_5,
         lesson="ddim_inversion",

@@ -22,7 +22,6 @@ from lessons.gradient_descent.figures.shared import (
     two_panels,
 )
 
-
 _PATIENCE = 400  # steps; the smallest push of the slider needs fewer
 
 
