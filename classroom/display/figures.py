@@ -22,13 +22,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from classroom.display.seen import seen
 from course.clips import Clip, alt_text, contact_sheet, write_clip
-from course.editing.chart import PALETTE, from_to, panels
+from course.editing.chart import PALETTE, course_of, panels
 
 if TYPE_CHECKING:
     from course.finetune import FinetuneStep
 
-_COLUMNS = 6  # frames of a row, so that a sheet fits a notebook without shrinking
+_COLUMNS = 8  # frames of a row at most; longer clips are shown at an even stride
 _WIDTH = 256  # pixels of a player; small frames are enlarged with hard edges
 _DPI = 100
 
@@ -70,7 +71,7 @@ def training_figure(steps: Sequence[FinetuneStep], *, window: int = 10) -> Figur
     left.legend()
     variation = similarity.unfold(0, window, 1).std(1, correction=0)
     _draw_line(right, variation, window, "", f"deviation over {window} steps (no unit)")
-    parts = [from_to(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
+    parts = [course_of(axes.get_title(), axes.lines[-1].get_ydata()) for axes in figure.axes]
     text = f"Three line charts over {len(steps)} training steps, in windows of {window}"
     figure.set_label(f"{text}: {'; '.join(parts)}.")
     return figure
@@ -95,9 +96,13 @@ def show(figure: Figure | Image.Image, alt: str = "") -> Described:
 
 
 def show_clips(clips: Mapping[str, Clip]) -> Described:
-    """Return a contact sheet, a row for each labelled clip, with alt text."""
-    sheet = contact_sheet(list(clips.values()), labels=list(clips), n_columns=_COLUMNS)
-    return show(sheet, _sheet_text(clips))
+    """Return a contact sheet, a row for each labelled clip, with alt text that says what is seen.
+
+    The frames of a row are evenly spaced in time, so that steady motion looks steady.
+    """
+    shown = [_strided(clip) for clip in clips.values()]
+    sheet = contact_sheet(shown, labels=list(clips), n_columns=_COLUMNS)
+    return show(sheet, _sheet_text(dict(zip(clips, shown))))
 
 
 def play(clip: Clip, label: str = "") -> Described:
@@ -110,7 +115,8 @@ def play(clip: Clip, label: str = "") -> Described:
         path = Path(folder) / "clip.mp4"
         write_clip(clip, path)
         data = base64.b64encode(path.read_bytes()).decode()
-    text = f"{label}. {alt_text(clip)}" if label else alt_text(clip)
+    text = f"{alt_text(clip)} It shows: {seen(clip)}."
+    text = f"{label}. {text}" if label else text
     sheet = show_clips({label or clip.caption or "clip": clip})
     video = (
         f'<video controls preload="metadata" width="{_WIDTH}" style="image-rendering: pixelated" '
@@ -127,12 +133,19 @@ def _draw_line(axes: Axes, values: Tensor, window: int, label: str, y_label: str
     axes.set(xlabel="training step", ylabel=y_label)
 
 
+def _strided(clip: Clip) -> Clip:
+    """Return at most as many frames as a sheet has columns, evenly spaced in time."""
+    stride = -(-clip.n_frames // _COLUMNS)
+    return Clip(clip.frames[::stride], clip.fps / stride, clip.caption)
+
+
+def _titled(label: str, clip: Clip) -> str:
+    return f"{label}, captioned {clip.caption!r}" if clip.caption not in ("", label) else label
+
+
 def _sheet_text(clips: Mapping[str, Clip]) -> str:
-    rows = "; ".join(
-        f"{label}: {clip.caption}" if clip.caption and clip.caption != label else label
-        for label, clip in clips.items()
-    )
-    n_frames = min(_COLUMNS, max(clip.n_frames for clip in clips.values()))
+    rows = "; ".join(f"{_titled(label, clip)}: {seen(clip)}" for label, clip in clips.items())
+    n_frames = max(clip.n_frames for clip in clips.values())
     return f"Contact sheet, {n_frames} frames a row in the order of time. {rows}."
 
 

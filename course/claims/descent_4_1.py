@@ -20,8 +20,26 @@ from course.temporal import (
 # Theorem 4.4
 
 
+def descent_stays_at_the_worst_video() -> Violation:
+    """Descend 100 steps from e, e, -e with a rate below 2/K, K a true Lipschitz constant.
+
+    Descent never makes a frame shorter, so K = L_0 serves on all that it can reach from norm 1.
+    """
+    video = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
+    rate = 1.5 / smoothness_bound(len(video), 1.0)
+    *_, last = descend(video, learning_rate=rate, n_steps=100)
+    return Violation(
+        last.loss.item(), 0.0,
+        "three frames e, e, -e of norm 1, K = 16 wherever all norms are 1 or more, rate 1.5/K: "
+        "loss after 100 steps, and loss of every local minimum",
+    )  # fmt: skip
+
+
 def permitted_step_raises_the_loss() -> Violation:
-    """Take one step of descent with a rate below the printed 2/K, K = 16/M, M = 1."""
+    """Take one step of descent with a rate below 2/K for the paper's own K = 16/M, M = 1.
+
+    This refutes K (Lemma 4.3): the gradient has no such Lipschitz constant at short frames.
+    """
     video = planar_video([0.0, 1.2, 2.9], norm=0.05)
     before, after = descend(video, learning_rate=0.12, n_steps=1)
     return Violation(

@@ -14,7 +14,6 @@ from course.claims.claim import Tightness, Violation
 from course.claims.search import ascend, random_starts
 from course.diffusion.schedule import NoiseSchedule
 from course.diffusion.steps import ancestral_step, ddim_inverse_step
-from course.temporal import temporal_loss, temporal_loss_gradient
 
 _SCHEDULE = NoiseSchedule.stable_diffusion()
 
@@ -98,24 +97,6 @@ def search_equation_5(seed: int = 0, budget: int = 16) -> Tightness:
 
     best, point = ascend(ratio, random_starts(seed, budget, 2), n_steps=100)
     return Tightness(best.item(), f"alpha-bar = {point[0].sigmoid().item():.2f}, the best a x")
-
-
-# Eq. 6
-
-
-def total_loss_raises_the_temporal_one() -> Violation:
-    """Descend L_temporal + 0.01 ||F - F*||^2 from frames that all agree, and look at L_temporal."""
-    features = torch.tensor([[1.0, 0.0]], dtype=torch.float64).repeat(3, 1)
-    wanted = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    before = temporal_loss(features).item()
-    for _ in range(200):
-        pull = 2 * 0.01 * (features - wanted)
-        features = features - 0.1 * (temporal_loss_gradient(features) + pull)
-    return Violation(
-        temporal_loss(features).item(), before,
-        "three frames that agree, noise targets that want the last one turned, 200 steps on the "
-        "total: temporal loss after, and before",
-    )  # fmt: skip
 
 
 # Eqs. 8 and 12

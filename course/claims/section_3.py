@@ -56,7 +56,8 @@ CLAIMS = (
         "cross-entropy. It does not reach 0: a noisy latent does not tell its noise. For N(0, 1) "
         r"no predictor does better than $\bar\alpha_t$ per number, which is nearly 1 at small t.",
         bound=Bound(
-            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t", checks.least_diffusion_loss
+            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t \text{ for data } N(0, 1)",
+            checks.least_diffusion_loss,
         ),
         search=checks.search_equation_5,
         lesson="ddim_inversion",
@@ -66,17 +67,15 @@ CLAIMS = (
         title="Eq. 6: the total loss",
         source="Eq. 6",
         statement=r"$L_{\mathrm{total}} = \lambda_{\mathrm{temporal}}L_{\mathrm{temporal}} + "
-        r"\lambda_{\mathrm{diffusion}}L_{\mathrm{diffusion}}$ with weights 1 and 0.01; descending "
-        "it lowers the temporal loss.",
-        verdict="repaired",
-        reason="Descent lowers the sum, and the temporal part may rise meanwhile. The weights are "
-        "those of Section 3.2. They favour collapsed features 100 to 1, as features that are all "
-        "positive multiples of one tensor have temporal loss 0. The released code of He et al. "
-        "has the weights the other way round.",
-        repaired=r"If descent lowers the total, then $L_{\mathrm{temporal}}$ rises by at most "
+        r"\lambda_{\mathrm{diffusion}}L_{\mathrm{diffusion}}$ with weights 1 and 0.01.",
+        verdict="holds",
+        reason="It is the definition of a weighted sum, with the weights of Section 3.2. But "
+        "descent on it lowers the sum, and the temporal part may rise meanwhile (the lesson on "
+        "gradient descent shows a run), by at most "
         r"$\frac{\lambda_{\mathrm{diffusion}}}{\lambda_{\mathrm{temporal}}}$ times what "
-        r"$L_{\mathrm{diffusion}}$ falls by.",
-        counterexample=checks.total_loss_raises_the_temporal_one,
+        r"$L_{\mathrm{diffusion}}$ falls by. The weights favour collapsed features 100 to 1, as "
+        "features that are all positive multiples of one tensor have temporal loss 0. The released "
+        "code of He et al. has the weights the other way round.",
         lesson="lora_adapters",
     ),
     Claim(
@@ -153,9 +152,10 @@ CLAIMS = (
         statement=r"$Z_{\mathrm{final}} = [T_{\mathrm{share}}; Z_{\mathrm{frame}}; "
         r"\mathcal{C}(Z)]$, where $\mathcal{C}(Z)$ joins conditional and unconditional text along "
         "the sequence.",
-        verdict="ill_typed",
-        reason="With both texts in one sequence every position attends to both, so there are no "
-        "two outputs for guidance to compare. The frame tokens depend on the frame, and the left "
+        verdict="repaired",
+        reason="The shapes fit and it runs. But with both texts in one sequence every position "
+        "attends to both, so there are no two outputs for guidance to compare. The frame tokens "
+        "depend on the frame, and the left "
         r"side does not; Theorem 4.10 renames them $Z_{\mathrm{unshare}}$ and counts the rows of "
         r"$\mathcal{C}(Z)$ as its dimension.",
         repaired=r"For frame $i$ and for each of the two texts by itself, along the batch: "
@@ -170,11 +170,12 @@ CLAIMS = (
         source="Eq. 14",
         statement=r"$Q = W_Q^\top X$, $K = W_K^\top Z$, $V = W_V^\top Z$ with $W_Q$ of size "
         r"$M \times M$ and $W_K$, $W_V$ of size $L \times d$.",
-        verdict="ill_typed",
-        reason=r"These weights mix positions and tokens, not features: $K$ has size $d \times d$, "
-        "and the softmax runs over feature channels. The output then depends on the order of the "
-        r"tokens. And $W_K$ could only be invertible, as Theorem 4.10 asks, for $L = d$, which it "
-        r"rules out by $N_s, N_u \ge d$.",
+        verdict="repaired",
+        reason="The shapes fit and it runs, but it is not attention to tokens. These weights mix "
+        r"positions and tokens, not features: $K$ has size $d \times d$, and the softmax runs over "
+        "feature channels. The output then depends on the order of the tokens. And $W_K$ could "
+        r"only be invertible, as Theorem 4.10 asks, for $L = d$, which it rules out by "
+        r"$N_s, N_u \ge d$.",
         repaired=r"$Q = XW_Q$, $K = ZW_K$, $V = ZW_V$ with all three of size $d \times d$, as in "
         "Eqs. 45 and 90.",
         counterexample=attention_3.attention_over_channels,

@@ -16,9 +16,10 @@ CLAIMS = (
     Claim(
         id="equation_3",
         title="Eq. 3: the cosine of two frames",
-        source="Eq. 3 and Eq. 18",
-        statement=r"$\mathrm{Sim}(F, G) = \frac{\langle F, G\rangle}{\|F\|\,\|G\|}$ for any two "
-        "feature tensors, as a measure that can be differentiated.",
+        source="Eq. 3 and Eq. 18, as Theorem 4.1 and Lemma 4.2 use them",
+        statement=r"$\mathrm{Sim}(F, G) = \frac{\langle F, G\rangle}{\|F\|\,\|G\|}$. The "
+        r"definition itself claims nothing; Lemma 4.2 takes its gradient for any $F_t$, $F_{t+1}$, "
+        "and Theorem 4.1 calls the loss made of it differentiable.",
         verdict="repaired",
         reason="A zero tensor has no direction, so it has no angle with anything. No value can be "
         "filled in either: as F shrinks to zero along one ray the cosine stays 1, along the "
@@ -38,8 +39,10 @@ CLAIMS = (
         statement=r"$L = \frac{1}{T-1}\sum_{t=1}^{T-1}\left(\mathrm{Sim}(F_t, F_{t+1}) - "
         r"\mathrm{Sim}(F_{t-1}, F_t)\right)^2$.",
         verdict="ill_typed",
-        reason="The first term asks for frame 0, and there is none. It matters what you do about "
-        "it: with a copy of frame 1 in its place, only videos whose neighbours all agree have "
+        reason="If t counts frames, as in Section 4.1, the first term asks for frame 0, and there "
+        "is none. (Under Eq. 4 the paper calls T the number of timesteps; only that reading could "
+        "have a frame 0.) It matters what you do about it: with a copy "
+        "of frame 1 in its place, only videos whose neighbours all agree have "
         "loss zero; Eq. 19 leaves the term out, and then every constant similarity will do. "
         "Eq. 19 has T-2 terms, though it still divides by T-1.",
         repaired=r"Eq. 19: the sum starts at $t = 2$. Then "
@@ -80,10 +83,12 @@ CLAIMS = (
         r"$\|\nabla_{F_t}\mathrm{Sim}(F_t, F_{t+1})\| \le \frac{2}{M}$.",
         verdict="repaired",
         reason="One over a small number is large, so an upper bound on the norm bounds nothing "
-        "here. A short frame turns quickly when it is pushed sideways.",
+        "here. A short frame turns quickly when it is pushed sideways. The proof names what is "
+        "missing, nondegenerate features or a positive lower bound, but gives that bound no "
+        "letter, and goes on with the upper one.",
         repaired=r"$\|\nabla_F\mathrm{Sim}(F, G)\| = \frac{\sqrt{1 - \mathrm{Sim}(F, G)^2}}"
-        r"{\|F\|} \le \frac{1}{m}$ whenever $\|F\| \ge m > 0$. The printed bound is right exactly "
-        r"if no norm is below $M/2$.",
+        r"{\|F\|} \le \frac{1}{m}$ whenever $\|F\| \ge m > 0$. The printed bound holds for every "
+        r"neighbour $G$ exactly where $\|F\| \ge M/2$; at a shorter frame some $G$ breaks it.",
         counterexample=gradients.short_frame_has_a_long_gradient,
         bound=Bound(r"\frac{1}{m}", gradients.cosine_gradient_bound),
         search=gradients.search_lemma_4_2,
@@ -100,7 +105,8 @@ CLAIMS = (
         reason="It builds on Lemma 4.2, so short frames break it. Even with all norms equal to M "
         "the second half fails: a bounded slope does not keep the slope from changing fast, and "
         "the change must scale as one over the norm squared. The first half is too weak for long "
-        "clips: a frame takes part in three differences at most, not in T-2.",
+        "clips: a frame takes part in three differences at most, not in T-2. Nor does the printed "
+        "8 come out of the proof, which ends with 16 (Eqs. 63 to 65).",
         repaired=r"If $\|F_t\| \ge m > 0$, then $\|\nabla_{F_t} L\| \le \frac{\kappa}{m(T-1)}$ "
         r"with $\kappa = 4$ for $T = 3$, $6.507$ for $T = 4$ and $8.977$ from $T = 5$ on. For "
         r"all frames together $\|\nabla L\| \le \frac{8}{m}\sqrt{\frac{L}{T-1}}$, and the "
@@ -118,10 +124,12 @@ CLAIMS = (
         r"the steps $\Theta \leftarrow \Theta - \eta\nabla L$ lower the loss every time and "
         "converge to a local minimum.",
         verdict="repaired",
-        reason="With the printed constant K = 16/M a permitted step can raise the loss. A point "
-        "where the gradient vanishes need not be a minimum: from e, e, -e, the very worst video "
-        "of three frames, descent never moves. And the loss in question depends on features, "
-        "while the steps are taken on parameters.",
+        reason="That the loss falls follows from the hypothesis; the end does not. A point where "
+        "the gradient vanishes need not be a minimum: from e, e, -e, the very worst video of three "
+        "frames, descent never moves. On all features no K exists, as short frames bend the loss "
+        "without limit. With the paper's own K = 16/M (Lemma 4.3), which is no Lipschitz constant, "
+        "a permitted step can even raise the loss. And the loss depends on features, while the "
+        "steps are taken on parameters.",
         repaired=r"Take the steps on the features themselves (two numbers a frame or more), with "
         r"$m_0$ the smallest norm at the start, $L_0 = \frac{32}{m_0^2(T-1)}$ and "
         r"$0 < \eta < \frac{2}{L_0}$. The gradient is "
@@ -129,7 +137,7 @@ CLAIMS = (
         r"$\eta(1 - \frac{\eta L_0}{2})\|\nabla L\|^2$ at least. The videos converge to a "
         r"stationary point. Every local minimum has loss 0, and a start with "
         r"$L < \frac{4}{(T-1)(T-2)}$ always ends in one.",
-        counterexample=descent.permitted_step_raises_the_loss,
+        counterexample=descent.descent_stays_at_the_worst_video,
         bound=Bound(r"\eta\left(1 - \tfrac{\eta L_0}{2}\right)\|\nabla L\|^2",
                     descent.guaranteed_decrease),
         search=descent.search_theorem_4_4,

@@ -41,7 +41,7 @@ def similarity_figure(
     for index, (label, curve) in enumerate(curves.items()):
         values = (curve if curve.ndim == 1 else curve.mean(1)).tolist()
         axes.plot(range(len(values)), values, label=label, **_style(index, len(values)))
-        parts.append(from_to(label, values))
+        parts.append(course_of(label, values))
     axes.set(xlabel=x_label, ylabel=y_label)
     # Below the panel, where it hides no curve.
     figure.legend(loc="outside lower center", ncols=min(4, len(curves)), frameon=False)
@@ -64,8 +64,11 @@ def panels(*titles: str) -> tuple[Figure, list[Axes]]:
     return figure, row
 
 
-def from_to(name: str, values: Sequence[float]) -> str:
-    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}"
+def course_of(name: str, values: Sequence[float]) -> str:
+    """Say where a line begins and ends, and how low and high it goes."""
+    first, last = f"{values[0]:.3g}", f"{values[-1]:.3g}"
+    least, largest = f"{min(values):.3g}", f"{max(values):.3g}"
+    return f"{name} begins at {first}, ends at {last}, least {least}, largest {largest}"
 
 
 def _style(index: int, n_points: int) -> dict:

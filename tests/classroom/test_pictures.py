@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from classroom.display import play, show, show_clips, similarity_figure, training_figure
-from course.clips import Clip
+from course.clips import BACKGROUNDS, COLOURS, Clip
 from course.finetune import FinetuneStep
 
 
@@ -73,6 +73,41 @@ def test_words_cannot_break_out_of_the_alt_text():
 def test_contact_sheets_name_their_rows_in_the_alt_text(clip):
     shown = show_clips({"before": clip, "after": clip.frozen()})
     assert "before" in repr(shown) and "after" in repr(shown) and "3 frames" in repr(shown)
+
+
+def moving_square(columns: list[int], colour: str = "red") -> Clip:
+    frames = torch.tensor(BACKGROUNDS["blue"])[:, None, None].repeat(len(columns), 1, 32, 32)
+    for frame, column in zip(frames, columns):
+        frame[:, 12:20, column - 4 : column + 4] = torch.tensor(COLOURS[colour])[:, None, None]
+    return Clip(frames, 8.0, "a green star moving right")
+
+
+def test_alt_text_says_what_the_pixels_show_and_not_what_was_asked_for():
+    text = repr(show_clips({"edit": moving_square([10, 14, 12, 20])}))
+    assert "background about blue, an object about red, its centre at column 10" in text
+    assert "at 20 of 32 at last, in steps from -2.0 to 8.0" in text
+
+
+def test_the_frames_of_a_sheet_are_evenly_spaced():
+    columns = list(range(6, 26))
+    text = repr(show_clips({"walk": moving_square(columns)}))
+    assert "7 frames a row" in text and "in steps from 3.0 to 3.0" in text
+
+
+def test_colours_that_change_are_all_named():
+    clip = moving_square([10, 12])
+    flicker = Clip(torch.stack([clip.frames[0], 1 - clip.frames[1]]), 8.0)
+    assert "background about blue and yellow" in repr(show_clips({"twin": flicker}))
+
+
+def test_a_frame_without_an_object_is_described_as_such():
+    blank = Clip(torch.full((2, 3, 16, 16), 0.5), 8.0)
+    assert "not in every frame something that stands out" in repr(show_clips({"grey": blank}))
+
+
+def test_a_curve_is_described_with_its_least_and_largest_value():
+    text = similarity_figure({"dip": torch.tensor([0.8, 0.4, 0.9, 0.7])}).get_label()
+    assert "begins at 0.8, ends at 0.7, least 0.4, largest 0.9" in text
 
 
 def test_a_player_has_controls_and_never_starts_or_repeats_by_itself(clip):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.linalg import matrix_norm
@@ -99,12 +98,6 @@ def token_error_figure(
         f"the worst position: error {texts['row error']}, repaired bound {texts['row']}."
     )
     return figure
-
-
-def _three_ticks(axes: Axes, top: float) -> None:
-    # Three ticks, and one legend for both panels: a redraw must be quick.
-    axes.set_ylim(0, 1.05 * top)
-    axes.set_yticks([0, top / 2, top], ["0", f"{top / 2:.3g}", f"{top:.3g}"])
 
 
 def ideal_points_figure(weight: float = 3.0) -> Figure:

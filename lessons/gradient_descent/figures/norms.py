@@ -45,7 +45,7 @@ def longer_frame_figure(angle: float = 50.0, learning_rate: float = 1.0) -> Figu
     draw_arrow(plane, (0, 0), moved, ORANGE, "new F₂")
     if math.dist(frame, moved) > 0.03:
         draw_arrow(plane, frame, moved, GREEN)
-    plane.set(xlim=(-2, 2), ylim=(-1.2, 2.8), aspect="equal")
+    plane.set(xlim=(-2, 2), ylim=(-1.2, 3.2), aspect="equal")
     plane.set(xticks=(-2, 0, 2), yticks=(-1, 0, 1, 2))
     plane.set(xlabel="first coordinate", ylabel="second coordinate")
     plane.set_title(f"one step: ||F₂|| from 1 to {length:.3f}", fontsize=10)

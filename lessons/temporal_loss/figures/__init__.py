@@ -9,6 +9,7 @@ from __future__ import annotations
 from lessons.temporal_loss.figures import flicker, gradient, loss
 from lessons.temporal_loss.figures.flicker import (
     clips_figure,
+    flicker_figure,
     held_clip,
     segment_clips,
     segment_figure,
@@ -25,6 +26,7 @@ from lessons.temporal_loss.figures.loss import (
 __all__ = [
     "EXPLORERS",
     "clips_figure",
+    "flicker_figure",
     "held_clip",
     "hessian_norm",
     "index_clash_figure",

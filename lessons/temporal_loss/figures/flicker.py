@@ -100,7 +100,7 @@ def segment_figure(angle: float, position: float) -> Figure:
     )  # fmt: skip
     left.plot(0 * rows, rows, ".", color=GREY)
     for number, height in enumerate(rows.tolist(), 1):
-        left.text(-4, height, f"frame {number}", va="center", fontsize=9)
+        left.text(1.3, height + 0.5, f"frame {number}", ha="right", va="center", fontsize=9)
     bare(left)
     right.plot(weights, losses, "-", color=BLUE, label="loss on the way")
     right.plot([0, 1], [0, 0], "s--", color=GREY, label="a convex loss stays below")

@@ -28,4 +28,4 @@ def bare(*panels: Axes) -> None:
 
 
 def numbers(values: Tensor) -> str:
-    return ", ".join(f"{value:.3f}" for value in values.tolist())
+    return ", ".join(f"{round(value, 3) + 0.0:.3f}" for value in values.tolist())

@@ -101,9 +101,20 @@ def test_lemma_4_3_fails_by_the_curvature_of_quarter_turns_at_equal_norms():
     assert violation.left / violation.right == pytest.approx(2400 / 320, rel=1e-4)
 
 
-def test_a_step_that_theorem_4_4_permits_raises_the_loss():
+def test_descent_under_the_hypothesis_of_theorem_4_4_ends_in_no_minimum():
     violation = claim("theorem_4_4").counterexample()
+    assert violation.left == pytest.approx(2, abs=1e-12) and violation.right == 0
+
+
+def test_the_paper_s_own_constant_permits_a_step_that_raises_the_loss():
+    violation = descent.permitted_step_raises_the_loss()
     assert violation.left > 1.5 * violation.right > 0
+
+
+@pytest.mark.parametrize("norm", [0.5, 0.6, 1.0])
+def test_lemma_4_2_holds_for_every_neighbour_from_half_its_norm_bound_on(norm):
+    worst = gradients.planar_video([0.0, math.pi / 2])
+    assert gradients.cosine_similarity_gradient(norm * worst[0], worst[1]).norm() <= 2 + 1e-12
 
 
 def test_the_mean_of_two_perfect_videos_is_nearly_the_worst():
