@@ -72,12 +72,13 @@ def course_of(name: str, values: Sequence[float]) -> str:
 
 
 def _style(index: int, n_points: int) -> dict:
+    step = max(1, n_points // 6)
     return {
         "color": PALETTE[index % len(PALETTE)],
         "linestyle": _LINES[index % len(_LINES)],
         "marker": _MARKS[index % len(_MARKS)],
         # Markers of curves that lie on each other stand at different steps.
-        "markevery": (index % 4, max(1, n_points // 6)) if n_points > 4 else 1,
+        "markevery": (index % step, step),
         "linewidth": 1.8,
         "markersize": 6,
     }
