@@ -25,10 +25,10 @@ def run(task: Task, *, shared: bool = True) -> Outcome:
     """
     schedule, predict, mask = task.schedule, task.pair(source_guidance=1.0), noised_mask(task)
     clip = edited = add_noise(task.latents, task.noise(shared=shared), task.pairs()[0][0], schedule)
+    mean = task.smoothed(posterior_mean)
     with task.stage("edit") as bar:
         for timestep, previous in task.pairs():
             source_noise, target_noise = predict(clip, edited, timestep)
-            mean = task.smoothed(posterior_mean)
             at = {"timestep": timestep, "schedule": schedule, "previous_timestep": previous}
             below = task.latents
             if previous >= 0:

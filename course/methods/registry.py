@@ -35,8 +35,6 @@ from .task import Task
 DEFAULT_METHOD = "paper"
 """What `edit` does when nobody says otherwise: a name, or names joined by +."""
 
-KINDS = ("sampler", "attention", "grid", "filter")
-
 
 @dataclass(frozen=True)
 class Method:
