@@ -56,7 +56,7 @@ CLAIMS = (
         "cross-entropy. It does not reach 0: a noisy latent does not tell its noise. For N(0, 1) "
         r"no predictor does better than $\bar\alpha_t$ per number, which is nearly 1 at small t.",
         bound=Bound(
-            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t \text{ for data } N(0, 1)",
+            r"E(\epsilon - \epsilon_\theta)^2 \ge \bar\alpha_t \quad\text{for data } N(0, 1)",
             checks.least_diffusion_loss,
         ),
         search=checks.search_equation_5,
@@ -103,7 +103,8 @@ CLAIMS = (
         "twice what DDIM takes off.",
         repaired=r"DDIM inversion has no noise and goes up: $x_{t+1} = \sqrt{\bar\alpha_{t+1} / "
         r"\bar\alpha_t}\,(x_t - \sqrt{1 - \bar\alpha_t}\,\epsilon_\theta) + "
-        r"\sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_\theta$. The weight of the predicted noise in "
+        r"\sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_\theta$ with $\epsilon_\theta = "
+        r"\epsilon_\theta(x_t, t)$ or, as in this course, $\epsilon_\theta(x_t, t+1)$. The weight of the predicted noise in "
         r"Eq. 8 is $1 + \sqrt{\frac{\alpha_t - \bar\alpha_t}{1 - \bar\alpha_t}} < 2$ times that in "
         "a DDIM step.",
         counterexample=checks.one_latent_goes_to_two_places,

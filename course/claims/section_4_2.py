@@ -14,9 +14,11 @@ from course.claims import filter_4_2 as filters
 from course.claims.claim import Bound, Claim
 
 _LOOSE = (
-    "The factor C_t is reached by the predictor -L x. The filter's share is not: in the maximum "
-    "norm some pixel does move by sigma c(G), but a whole image in which all do is only known for "
-    "two pixels. On 4 x 4 pixels our search comes to two thirds of b."
+    "The factor C_t is reached by the predictor -L x. So is the filter's share, by rows of any "
+    "length with a window of three and values 0, u, 0, u, ..., u^2 = 1 + 2s: every pixel moves by "
+    "sigma c(G). In the plane checkerboards come to 99.6 percent of b at a sigma_spatial of 0.3 "
+    "and to all of it as sigma_spatial falls. On 4 x 4 pixels with a flat window our search comes "
+    "to two thirds."
 )
 
 CLAIMS = (
@@ -115,7 +117,7 @@ CLAIMS = (
         r"the search finds. Without the noise, $b\sum_t P_t$ is reached too: by two pixels that "
         "the filter moves as far as it can in every step. So growth with the number of steps, for "
         "one sigma, is no weakness of the proof. With both, the noise and the filter do not do "
-        "their worst at once. On more than two pixels no image is known that moves by all of b.",
+        "their worst at once. Alternating rows of any length move by all of b, too.",
         lesson="error_recursion",
     ),
     Claim(

@@ -83,11 +83,11 @@ def pixel_weights_figure(
         axes.plot([middle], [middle], "x", color=ORANGE, markersize=9, markeredgewidth=2)
         axes.set(xticks=[], yticks=[])
         axes.set_title(name, fontsize=10)
-        figure.colorbar(drawn, ax=axes, label=unit, shrink=0.85)
+        figure.colorbar(drawn, ax=axes, label=unit, shrink=0.62)
     same = int((alike > 0.5).sum())
     figure.set_label(
         f"A window of {len(window)} by {len(window)} pixels near an edge and three pictures of "
-        "weights: a round hill around the centre, marked by a cross; a mask that is bright where "
+        "weights, each with a cross on the centre: a round hill; a mask that is bright where "
         f"pixels are like the centre ({same} of {window.numel()} above one half); and their "
         f"product, in which the centre has the weight {float(both[middle, middle]):.3f}."
     )

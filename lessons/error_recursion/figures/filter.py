@@ -38,14 +38,17 @@ def filter_growth_figure(sigmas: list[float], errors: Mapping[str, list[float]])
             f"{slopes[-1]:.2f} at last"
         )
     first = max(values[0] for values in errors.values())
-    ends = np.array([sigmas[0], sigmas[-1]])
-    for slope, line in ((1, (0, (1, 2))), (2, (0, (4, 4)))):
-        guide = 1.6 * first * (ends / ends[0]) ** slope
-        axes.loglog(ends, guide, color=GREY, linestyle=line, label=f"slope {slope}, to compare")
+    ends = (sigmas[0], sigmas[-1])
     top = 3 * max(max(values) for values in errors.values())
+    for slope, line in ((1, (0, (1, 2))), (2, (0, (4, 4)))):
+        # A guide ends where it leaves the frame.
+        stop = min(ends[1], ends[0] * (top / (1.6 * first)) ** (1 / slope))
+        guide = 1.6 * first * np.array([1.0, (stop / ends[0]) ** slope])
+        name = f"slope {slope}, to compare"
+        axes.loglog([ends[0], stop], guide, color=GREY, linestyle=line, label=name)
     axes.set(ylim=(min(min(values) for values in errors.values()) / 2, top))
     axes.set(xlabel="sigma of the intensities, in units of the latent (log)")
-    axes.set(ylabel="change / norm of the clip (log)")
+    axes.set(ylabel="change / norm of the clip's latents (log)")
     axes.set_xticks(sigmas, labels=[f"{sigma:g}" for sigma in sigmas])
     axes.set_title("A filter in every step: how far it moves the result", fontsize=10)
     finish_log(axes)
@@ -100,25 +103,26 @@ def filtered_chain(noise: float, target: str | None) -> tuple[Tensor, Tensor]:
 
 
 def filtered_chain_figure(level: int = 6, noise: float = 0.0) -> Figure:
-    """Draw the small image, what a filtered chain makes of it, and the error against sigma.
+    """Draw the small image, what chains with and without filter return, and the error over sigma.
 
     `level` counts the drawn sigmas from 0 to 12, `noise` is the deviation added at the start.
     Source: Theorem 4.6.
     """
     sigma = _SIGMAS[level]
     results = {target: filtered_chain(noise, target) for target in _TARGETS}
-    figure = Figure(figsize=(7.2, 3.1), dpi=100)
-    panels = [figure.add_axes((x, 0.17, 0.19, 0.6)) for x in (0.01, 0.22)]
-    axes = figure.add_axes((0.52, 0.17, 0.46, 0.72))
-    images = (small_image(), results["latents"][0][level : level + 1])
-    for panel, image, name in zip(panels, images, ("the image", "filtered on x_t")):
+    figure = Figure(figsize=(8.4, 3.1), dpi=100)
+    panels = [figure.add_axes((x, 0.17, 0.16, 0.6)) for x in (0.01, 0.18, 0.35)]
+    axes = figure.add_axes((0.6, 0.17, 0.38, 0.72))
+    unfiltered, errors = filtered_chain(noise, None)
+    plain = float(errors[0])
+    images = (small_image(), unfiltered[:1], results["latents"][0][level : level + 1])
+    for panel, image, name in zip(panels, images, ("the image", "no filter", "filter on x_t")):
         panel.imshow(image[0, 0], cmap="gray", vmin=-1, vmax=1.3)
         panel.set(xticks=[], yticks=[])
         panel.set_title(name, fontsize=10)
     for style, (target, (_, errors)) in zip(STYLES, results.items()):
         name = "filter on x_t" if target == "latents" else "filter on predicted x_0"
         axes.plot(_SIGMAS, errors, **style, markevery=[level], markersize=9, label=name)
-    plain = float(filtered_chain(noise, None)[1][0])
     axes.axhline(plain, color=GREY, linewidth=1, label="no filter")
     axes.set(xscale="log", xlim=(_SIGMAS[0] / 1.15, _SIGMAS[-1] * 1.15), ylim=(-0.02, 0.72))
     axes.set_xticks([0.02, 0.1, 0.5, 2], labels=["0.02", "0.1", "0.5", "2"])
@@ -129,8 +133,9 @@ def filtered_chain_figure(level: int = 6, noise: float = 0.0) -> Figure:
     ends = {target: float(errors[level]) for target, (_, errors) in results.items()}
     best = float(results["latents"][1].min())
     figure.set_label(
-        f"Left: a small grey image with a square, a ramp and stripes, and what a chain with the "
-        f"filter on x_t returns at sigma {sigma:.2f}. Right: the error against sigma, with noise "
+        f"Three small grey images: one with a square, a ramp and stripes, what the chain returns "
+        f"of it without a filter, and with the filter on x_t at sigma {sigma:.2f}. Right: the "
+        f"error against sigma, with noise "
         f"{noise:.1f} at the start. At this sigma: {ends['latents']:.3f} on x_t, "
         f"{ends['original']:.3f} on the predicted x_0, {plain:.3f} without a filter. "
         f"The least on x_t is {best:.3f}."

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.bilateral import bilateral_filter, bilateral_weights
+from course.bilateral import bilateral_filter, bilateral_weights, displacement_bound
 from course.claims.chains_4_2 import (
     bias_sum,
     contraction_factor,
@@ -124,3 +124,40 @@ def test_the_exact_predictor_of_gaussian_data_contracts_where_the_printed_factor
 def test_a_whole_image_moves_by_two_thirds_of_the_displacement_that_one_pixel_reaches():
     assert BY_ID["lemma_4_7"].search(0, 16).ratio == pytest.approx(1, abs=1e-3)
     assert BY_ID["lemma_4_8"].search(0, 16).ratio == pytest.approx(2 / 3, abs=0.02)
+
+
+@pytest.mark.parametrize("n_pixels", [3, 9, 64])
+@pytest.mark.parametrize("sigma_spatial", [1.0, 100.0])
+def test_an_alternating_row_of_any_length_moves_by_all_of_the_displacement_bound(
+    n_pixels, sigma_spatial
+):
+    near = math.exp(-1 / (2 * sigma_spatial**2))  # of each of the two neighbours
+    gap = worst_gap(2 * near)
+    row = gap * (torch.arange(n_pixels) % 2).double()
+    difference = torch.nn.functional.pad(row[None], (1, 1), mode="reflect")[0].unfold(0, 3, 1)
+    difference = difference - row[:, None]
+    weights = torch.tensor([near, 1.0, near]) * torch.exp(-difference.square() / 2)
+    moved = (weights * difference).sum(1) / weights.sum(1)
+    assert float(moved.norm()) == pytest.approx(math.sqrt(n_pixels) * (gap - 1 / gap), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "sigma_spatial, share", [(1.0, 0.463), (0.5, 0.858), (0.3, 0.996), (0.2, 1.0)]
+)
+def test_a_checkerboard_nears_the_displacement_bound_as_the_window_narrows(sigma_spatial, share):
+    distance = (torch.arange(3).double() - 1).square()
+    weights = torch.exp(-(distance[:, None] + distance) / (2 * sigma_spatial**2))
+    gap = worst_gap(float(weights.sum()) - 1)
+    board = gap * (torch.arange(4)[:, None].add(torch.arange(4)) % 2).double()[None, None]
+    moved = (bilateral_filter(board, 3, sigma_spatial, 1.0) - board).norm()
+    bound = 4 * displacement_bound(3, sigma_spatial, 1.0)
+    assert float(moved) / bound == pytest.approx(share, abs=2e-3)
+
+
+def worst_gap(total: float) -> float:
+    """Return u > 0 with u^2 = 1 + G exp(-u^2 / 2), where a pixel moves by u - 1 / u = c(G)."""
+    low, high = 1.0, 1.0 + total
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if middle < 1 + total * math.exp(-middle / 2) else (low, middle)
+    return math.sqrt(low)
