@@ -17,6 +17,7 @@ from training import export as exporting
 from training.data import frames_and_captions
 from training.denoiser import draw_timesteps
 from training.loop import cosine, has_bfloat16, load_average, train
+from training.text import kept_tokenizer
 
 
 def small_run(folder, n_steps, *, save_every=2, n_parts=1) -> torch.Tensor:
@@ -84,10 +85,17 @@ def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, found, expecte
     assert not has_bfloat16(torch.device("meta"))
 
 
+def test_a_run_and_its_export_number_the_words_alike(tmp_path):
+    first, again = (kept_tokenizer(tmp_path / "tokenizer") for _ in range(2))
+    assert first.get_vocab() == again.get_vocab()
+    started = kept_tokenizer(tmp_path / "started", first)
+    assert started.get_vocab() == first.get_vocab() and len(started.init_kwargs["words"]) > 30
+
+
 def test_training_may_start_from_a_model():
     pipe = models.load("embedded", device="cpu")
     weights = {name: part.clone() for name, part in pipe.unet.state_dict().items()}
-    started = denoiser.build(pipe).unet
+    started = denoiser.build(len(pipe.tokenizer), pipe).unet
     assert all(torch.equal(weights[name], part) for name, part in started.state_dict().items())
     assert all(part.requires_grad for part in started.parameters())
 

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from course import models
 
-from . import autoencoder, data, denoiser, depth
+from . import autoencoder, data, denoiser, depth, text
 from .export import export
 
 
@@ -43,7 +43,8 @@ def main() -> None:
         latents, captions, options.folder / "denoiser",
         n_steps=options.steps, batch_size=options.batch, start=start,
     )  # fmt: skip
-    export(options.output, vae, model)
+    tokenizer = text.kept_tokenizer(options.folder / "denoiser" / "tokenizer")
+    export(options.output, vae, model, tokenizer)
     control(latents, captions, options)
 
 

@@ -13,7 +13,7 @@ from transformers import CLIPTextModel
 
 from .initial import start_residuals_at_zero
 from .loop import train
-from .text import CONTEXT, build_text_encoder, build_tokenizer
+from .text import CONTEXT, build_text_encoder, kept_tokenizer
 
 CAPTION_DROPOUT = 0.1
 """Share of the captions that are left empty, which makes classifier-free guidance possible."""
@@ -114,11 +114,11 @@ def draw_batch(
     )
 
 
-def build(start: StableDiffusionPipeline | None = None) -> Denoiser:
+def build(n_tokens: int, start: StableDiffusionPipeline | None = None) -> Denoiser:
     """Return a denoiser with random weights (seed 1), or with those of ``start``, to train."""
     torch.manual_seed(1)
     if start is None:
-        model = Denoiser(build_unet(), build_text_encoder(len(build_tokenizer())))
+        model = Denoiser(build_unet(), build_text_encoder(n_tokens))
     else:
         model = Denoiser(start.unet, start.text_encoder)
     # Faster than the fused attention for a training step on a processor.
@@ -130,8 +130,12 @@ def fit(
     latents: Tensor, captions: list[str], folder: Path, *, n_steps: int, batch_size: int,
     start: StableDiffusionPipeline | None = None,
 ) -> Denoiser:  # fmt: skip
-    """Train on latents (N, 4, 16, 16) with their captions, anew or from what ``start`` knows."""
-    tokenizer, scheduler, model = build_tokenizer(), build_scheduler(), build(start)
+    """Train on latents (N, 4, 16, 16) with their captions, anew or from what ``start`` knows.
+
+    Keeps checkpoints and the tokenizer in ``folder``.
+    """
+    tokenizer = kept_tokenizer(folder / "tokenizer", start.tokenizer if start else None)
+    scheduler, model = build_scheduler(), build(len(tokenizer), start)
     tokens = tokenizer(
         [*captions, ""], padding="max_length", max_length=CONTEXT, return_tensors="pt"
     ).input_ids

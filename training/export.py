@@ -10,19 +10,20 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
+from transformers import CLIPTokenizer
 
 from . import text
 from .denoiser import Denoiser, build, build_scheduler
 from .loop import load_average
 
 
-def export(folder: Path, vae: AutoencoderKL, model: Denoiser) -> None:
+def export(folder: Path, vae: AutoencoderKL, model: Denoiser, tokenizer: CLIPTokenizer) -> None:
     """Write the pipeline as float16 safetensors in Stable Diffusion's layout."""
     pipe = StableDiffusionPipeline(
         vae=vae,
         unet=model.unet,
         text_encoder=model.text_encoder,
-        tokenizer=text.build_tokenizer(),
+        tokenizer=tokenizer,
         scheduler=build_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -39,10 +40,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="checkpoints and data")
     parser.add_argument("--output", type=Path, default=Path("runs/model"), help="finished model")
     options = parser.parse_args()
-    model = build()
-    n_steps = load_average(options.folder / "denoiser" / "checkpoint.pt", model)
+    run = options.folder / "denoiser"
+    tokenizer = text.kept_tokenizer(run / "tokenizer")
+    model = build(len(tokenizer))
+    n_steps = load_average(run / "checkpoint.pt", model)
     vae = AutoencoderKL.from_pretrained(options.folder / "vae")
-    export(options.output, vae, model.requires_grad_(False).eval())
+    export(options.output, vae, model.requires_grad_(False).eval(), tokenizer)
     print(f"the average after {n_steps} steps")
 
 

@@ -42,6 +42,17 @@ def build_tokenizer() -> CLIPTokenizer:
     )
 
 
+def kept_tokenizer(folder: Path, start: CLIPTokenizer | None = None) -> CLIPTokenizer:
+    """Return the tokenizer kept in ``folder``; where there is none, keep ``start`` or a new one.
+
+    A run and its export need one and the same: the merges are numbered anew with every building.
+    """
+    if not (folder / "tokenizer_config.json").exists():
+        (start or build_tokenizer()).save_pretrained(folder)
+        check_tokenizer(folder)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
 def check_tokenizer(folder: Path) -> None:
     """Fail unless the saved tokenizer gives each word exactly one token of its own."""
     tokenizer = CLIPTokenizer.from_pretrained(folder)
