@@ -78,7 +78,7 @@ def measure_swap(
     for setting in settings:
         # No baseline but "no adapter" depends on anything but the guidance.
         result = edit(
-            source, source.caption, target.caption, pipe=pipe, n_steps=n_steps,
+            source, source.caption, target.caption, pipe=pipe, method="paper", n_steps=n_steps,
             finetune_steps=finetune, baselines=finetune > 0 or setting.guidance not in known,
             progress=False, generator=torch.Generator().manual_seed(seed), **setting._asdict(),
         )  # fmt: skip

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 VARIANTS = {
-    "default": "edit(), which skips the noisiest quarter of the steps and keeps what may stay",
-    "edit": "edit() with the same work as plain diffusers: every step, no mask",
+    "default": "edit() with its default method",
+    "edit": "edit() with the paper's method and the work of plain diffusers: every step, no mask",
     "frames": "(a) diffusers, frame by frame: encode, invert, edit, decode",
     "batch": "(b) diffusers, all frames in one batch: encode, invert, edit, decode",
 }
@@ -46,7 +46,7 @@ def whole_edit(
 
 def same_work(pipe: StableDiffusionPipeline, *given: float) -> Tensor:
     """Return the frames of `edit` when it does what `diffusers_edit` does and no less."""
-    return whole_edit(pipe, *given, skip=0, mask_threshold=None)
+    return whole_edit(pipe, *given, method="paper", skip=0, mask_threshold=None)
 
 
 def bare_edit(

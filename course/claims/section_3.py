@@ -104,7 +104,8 @@ CLAIMS = (
         repaired=r"DDIM inversion has no noise and goes up: $x_{t+1} = \sqrt{\bar\alpha_{t+1} / "
         r"\bar\alpha_t}\,(x_t - \sqrt{1 - \bar\alpha_t}\,\epsilon_\theta) + "
         r"\sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_\theta$ with $\epsilon_\theta = "
-        r"\epsilon_\theta(x_t, t)$ or, as in this course, $\epsilon_\theta(x_t, t+1)$. The weight of the predicted noise in "
+        r"\epsilon_\theta(x_t, t)$ or, as in this course, $\epsilon_\theta(x_t, t+1)$. "
+        r"The weight of the predicted noise in "
         r"Eq. 8 is $1 + \sqrt{\frac{\alpha_t - \bar\alpha_t}{1 - \bar\alpha_t}} < 2$ times that in "
         "a DDIM step.",
         counterexample=checks.one_latent_goes_to_two_places,

@@ -39,22 +39,29 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
     parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
-    parser.add_argument("--adapter", type=Path, help="a saved adapter (default: train one)")
+    parser.add_argument(
+        "--method", help="how frames are kept together, such as paper (default: the best measured)"
+    )
+    parser.add_argument("--adapter", type=Path, help="a saved adapter")
     clip_options.add_clip_options(parser, "edit")
     parser.add_argument(
         "--steps", type=whole(1), default=25, help="DDIM steps, skipped ones included"
     )
     parser.add_argument("--guidance", type=number(0), default=3.0)
-    parser.add_argument("--skip", type=whole(0), help="noisiest steps to leave out (default: 1/4)")
+    parser.add_argument(
+        "--skip", type=whole(0), help="noisiest steps to leave out (default: the method's share)"
+    )
     parser.add_argument("--refine", type=whole(0), default=0, help="fixed-point rounds")
     parser.add_argument(
-        "--finetune", type=whole(0), default=60, help="steps of fine-tuning; 0: none"
+        "--finetune", type=whole(0), help="steps of fine-tuning (default: 60 for paper, else none)"
     )
     parser.add_argument(
         "--filter-sigma", type=number(0, above=True), help="bilateral filter on x_t (Eq. 9)"
     )
     parser.add_argument(
-        "--mask", type=number(0, 1, below=True), default=0.15, help="threshold of it; 0: no mask"
+        "--mask",
+        type=number(0, 1, below=True),
+        help="its threshold; 0: none (default: the method's)",
     )
     parser.add_argument("--depth", type=Path, help="mp4 of the clip's depth, near is bright")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
@@ -119,6 +126,7 @@ def _edited(
 
     from course.bilateral import bilateral_filter
     from course.editing import edit
+    from course.methods import DEFAULT_METHOD
 
     sigma = options.filter_sigma
     return edit(
@@ -126,13 +134,14 @@ def _edited(
         options.source,
         options.target,
         pipe=pipe,
+        method=options.method or DEFAULT_METHOD,
         adapter=_folder(options.adapter),
         n_steps=options.steps,
         guidance=options.guidance,
         skip=options.skip,
         refine=options.refine,
         latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
-        mask_threshold=options.mask if options.mask > 0 else None,
+        mask_threshold="own" if options.mask is None else options.mask or None,
         depth=_depth(options, n_frames, size),
         finetune_steps=options.finetune,
         reconstruct=not options.no_baselines,

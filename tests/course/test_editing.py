@@ -27,6 +27,7 @@ def clip() -> Clip:
 
 def quick(clip: Clip, pipe, target: str = TARGET, **options) -> Edit:
     defaults = {"n_steps": 4, "skip": 0, "finetune_steps": 0, "baselines": False, "progress": False}
+    defaults["method"] = "paper"
     return edit(clip, SOURCE, target, pipe=pipe, **(defaults | options))
 
 

@@ -88,8 +88,8 @@ def staircase_figure(n_times: int = 30, sigma_intensity: float = 0.04) -> Figure
     figure.set_label(
         f"A ramp of 40 pixels, before and after {n_times} passes of the filter with "
         f"sigma_intensity {sigma_intensity:.2f}: {flat} of 39 steps between neighbours are less "
-        f"than a quarter of the ramp's mean step, and the steepest is {after.diff().max():.3f}, before it was "
-        f"{before.diff().max():.3f}."
+        f"than a quarter of the ramp's mean step, and the steepest is {after.diff().max():.3f}, "
+        f"before it was {before.diff().max():.3f}."
     )
     return figure
 
