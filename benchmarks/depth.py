@@ -113,8 +113,8 @@ def edits(network: ControlNetModel, n_edits: int, *, n_frames: int = 4) -> dict[
         clip = render(swap.scene, n_frames=n_frames)
         for name, depth in ((WITHOUT, None), (WITH, DepthControl(network, clip.depth))):
             result = edit(
-                clip, swap.scene.caption, swap.target.caption, pipe=pipe, method="paper", depth=depth,
-                finetune_steps=0, reconstruct=False, baselines=False, progress=False,
+                clip, swap.scene.caption, swap.target.caption, pipe=pipe, method="paper",
+                depth=depth, finetune_steps=0, reconstruct=False, baselines=False, progress=False,
             )  # fmt: skip
             seen = judge(result.clip.frames)
             words = {"colour": seen.colours, "background": seen.backgrounds}[swap.kind]
