@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -75,13 +76,18 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     found = figure_4()
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _bands(left, found["left"])
+    _bands(left, found["left"], None)
     for label, curve in (mine or {}).items():
-        left.plot(range(len(curve)), curve.tolist(), color="#000000", linewidth=1, label=label)
-    left.set(xlabel="DDIM steps done (0: all noise)", ylabel="mean cosine of neighbours (no unit)")
-    _bands(right, found["right"]["similarity_std"])
+        left.plot(
+            range(1 - len(curve), 1), curve.tolist(), color="#000000", linewidth=1, label=label
+        )
+    left.set(
+        xlabel="DDIM steps before the end (0: the result)",
+        ylabel="mean cosine of neighbours (no unit)",
+    )
+    _bands(right, found["right"]["similarity_std"], found["training_steps"])
     right.set(
-        xlabel="training step at which it was measured, of those kept",
+        xlabel="training steps done",
         ylabel="deviation of the similarity over pairs (no unit)",
     )
     for axes in (left, right):
@@ -96,10 +102,12 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     return figure
 
 
-def _bands(axes, lines: Mapping[str, Mapping[str, list[float]]]) -> None:
+def _bands(
+    axes: Axes, lines: Mapping[str, Mapping[str, list[float]]], places: Sequence[int] | None
+) -> None:
     for index, (label, each) in enumerate(lines.items()):
         mean, spread = torch.tensor(each["mean"]), torch.tensor(each["spread"])
-        steps = range(len(mean))
+        steps = range(1 - len(mean), 1) if places is None else places
         axes.plot(steps, mean.tolist(), color=PALETTE[index], linestyle=_STROKES[index % 4],
                   label=label)  # fmt: skip
         axes.fill_between(steps, (mean - spread).tolist(), (mean + spread).tolist(),
