@@ -184,7 +184,7 @@ def test_prompts_become_tokens_of_the_width_that_the_unet_reads(pipe):
 
 def test_an_unknown_word_is_named_and_the_known_ones_are_listed(pipe, monkeypatch):
     monkeypatch.setitem(pipe.tokenizer.init_kwargs, "words", ["a", "red", "circle"])
-    with pytest.raises(ValueError, match="does not know 'zebra', '!' .*it knows: a, circle, red"):
+    with pytest.raises(ValueError, match="does not know 'zebra' .*it knows: a, circle, red"):
         models.encode_prompt(pipe, "A red zebra!")
     assert len(models.encode_prompt(pipe, "A RED  circle")) == 1
 

@@ -210,7 +210,8 @@ def test_the_mean_noise_norm_is_the_course_s(d):
 def test_power_iteration_finds_the_largest_singular_value():
     for case in get("power_iteration").draws()[0]:
         expected = float(stretch_by_svd(*case.arguments))
-        found = reference("power_iteration")(*case.arguments).item()
+        *given, _ = case.arguments
+        found = reference("power_iteration")(*given, 400).item()  # many rounds
         assert found == pytest.approx(expected, rel=1e-5)
 
 

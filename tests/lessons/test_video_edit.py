@@ -199,7 +199,9 @@ def test_what_is_kept_is_what_a_masked_step_of_the_edit_keeps():
 
 
 def test_a_frame_on_which_the_prompts_agree_stays():
-    edited, clip, source, target, threshold = cases("keep_where_prompts_agree")[4]
+    draws = get("keep_where_prompts_agree").draws()[0]
+    (case, *_) = (case for case in draws if "agree on the last four" in case.label)
+    edited, clip, source, target, threshold = case.arguments
     kept = reference("keep_where_prompts_agree")(edited, clip, source, target, threshold)
     assert (kept[4:] == clip[4:]).all()
     assert (kept[:4] != clip[:4]).any()

@@ -98,6 +98,7 @@ FITTING = {
     ("steepest_logits", "two_a_little_ahead"),
     ("power_iteration", "largest_singular_value"),
     ("error_along_flow", "against_its_own_warp"),
+    ("loss_gradient_of_frame", "wrong_sign"),
 }
 """Misconceptions that other wrong answers are rightly given: another way to write the same slip."""
 

@@ -64,7 +64,7 @@ def test_progress_is_shown_in_words():
     check("first", right)
     assert "1 of 2 exercises done" in repr(progress())
     assert "<strong>done</strong>" in progress()._repr_html_()
-    assert "Lesson 90, made up: 1 of 2 done" in progress()._repr_html_()
+    assert "90_made_up: 1 of 2 done" in progress()._repr_html_()
 
 
 def test_progress_is_reset_by_one_call():
