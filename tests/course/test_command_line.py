@@ -21,7 +21,7 @@ from course.clips import Clip, read_clip, write_clip
 from course.commands import finetune as finetune_options
 from course.commands.outputs import claimed, edit_files
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ["--source", "a red circle on a blue background"]
 PROMPTS += ["--target", "a green star on a blue background"]
 QUICK = ["--steps", "2", "--finetune", "0", "--no-baselines", "--quiet"]
