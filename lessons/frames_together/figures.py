@@ -52,8 +52,9 @@ def methods_figure(table: Mapping[str, Mapping[str, float | None]]) -> Figure:
         xscale="log", xlabel="warping error, as a multiple of the true target's (log scale)",
         ylabel="PSNR to the true target [dB]",
     )  # fmt: skip
-    best = max(known, key=lambda row: row["target_psnr"])
-    calm = min(known, key=lambda row: row["warping"])
+    edits = [row for row in known if not row["method"].startswith(("true target", "source"))]
+    best = max(edits, key=lambda row: row["target_psnr"])
+    calm = min(edits, key=lambda row: row["warping"])
     figure.set_label(
         f"Scatter chart of {len(known)} methods, PSNR to the true target against jitter. Highest "
         f"PSNR: {best['method']}, {best['target_psnr']:.1f} dB. Least jitter: {calm['method']}, "
