@@ -321,6 +321,8 @@ def test_an_error_of_the_system_names_the_path(edit, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_by_a_signal_leaves_no_part_of_a_file(tmp_path, number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started these tests ignores the signal, as nohup does")
     script = "import sys, time\nfrom course.commands.stopping import stoppable, told\n"
     script += "from course.files import safe_output\ntry:\n"
     script += "  with stoppable(), safe_output(sys.argv[1]) as file:\n"
