@@ -68,12 +68,13 @@ def noise_level_figure(timestep: int = 198) -> Figure:
     bottom.plot(start, rungs, "o", color="black", markersize=3)
     looks = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "color": _ORANGE}
     bottom.quiver(start, rungs, move, np.zeros(15), **looks)
-    bottom.set(xlabel="x (no unit)", ylabel="arrows", yticks=(), ylim=(-1.5, 15.5))
+    bottom.set(xlabel="x (no unit)", ylabel="15 arrows, one a row", yticks=(), ylim=(-1.5, 15.5))
     bottom.set(xlim=(-3.2, 3.2), xticks=(-3, -2, -1, 0, 1, 2, 3))
     peaks = _peaks(data.density(x, level))
     figure.set_label(
         f"Top: a density with {peaks} {'peak' if peaks == 1 else 'peaks'} at timestep {timestep}, "
-        "beside the two peaks of the data. Bottom: from 15 positions an arrow takes the predicted "
+        "beside the two peaks of the data. Bottom: from 15 positions, each on a row of its own so "
+        "that no arrow hides another, an arrow takes the predicted "
         f"noise away; the longest is {float(move.abs().max()):.2f} long, and all of them point "
         "to where the density is higher."
     )
