@@ -133,9 +133,10 @@ def edit(
 
 def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
     """Return the task on the clip's latents, with its motion where the method follows it."""
-    with task.stage("encode", 1):
+    with task.stage("encode", 1) as bar:
         frames = clip.frames.to(task.pipe.device)
         latents = encode_frames(task.pipe, frames, chunk_size=task.chunk_size)
+        bar.update()  # a notebook's bar that does not reach its end stays, in red
     motion = None
     if way.needs_flow:
         motion = Motion.of(clip.to(latents.device), tuple(latents.shape[-2:]))

@@ -42,22 +42,24 @@ def methods_figure(table: Mapping[str, Mapping[str, float | None]]) -> Figure:
         for name, row in table.items()
         if row["target_psnr"] and row["warping_ratio"]
     ]
-    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
-    axes = figure.subplots()
-    for row in known:
-        axes.plot(row["warping"], row["target_psnr"], "o", color=PALETTE[0])
-        axes.annotate(row["method"], (row["warping"], row["target_psnr"]), fontsize="small",
-                      xytext=(4, 3), textcoords="offset points")  # fmt: skip
-    axes.set(
-        xscale="log", xlabel="warping error, as a multiple of the true target's (log scale)",
-        ylabel="PSNR to the true target [dB]",
-    )  # fmt: skip
+    known.sort(key=lambda row: row["target_psnr"])
+    figure = Figure(figsize=(9.5, 0.26 * len(known) + 1), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    rows = range(len(known))
+    left.plot([row["target_psnr"] for row in known], rows, "o", color=PALETTE[0])
+    right.plot([row["warping"] for row in known], rows, "s", color=PALETTE[1])
+    left.set(xlabel="PSNR to the true target [dB]")
+    left.set_yticks(rows, [row["method"] for row in known])
+    right.set(xscale="log", xlabel="warping error / the truth's (log scale)")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
     edits = [row for row in known if not row["method"].startswith(("true target", "source"))]
     best = max(edits, key=lambda row: row["target_psnr"])
     calm = min(edits, key=lambda row: row["warping"])
     figure.set_label(
-        f"Scatter chart of {len(known)} methods, PSNR to the true target against jitter. Highest "
-        f"PSNR: {best['method']}, {best['target_psnr']:.1f} dB. Least jitter: {calm['method']}, "
+        f"Two dot charts of {len(known)} rows, best PSNR to the true target on top. Left that "
+        f"PSNR, right the jitter of the same rows. Of the edits the highest "
+        f"PSNR: {best['method']}, {best['target_psnr']:.1f} dB; least jitter: {calm['method']}, "
         f"{calm['warping']:.1f} times the truth's."
     )
     return figure
