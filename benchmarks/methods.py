@@ -30,7 +30,7 @@ from benchmarks.scenes import Swap, draw_swaps
 from benchmarks.speed import peak_memory
 from course.clips import Clip, contact_sheet, write_image
 from course.clips.scenes import render
-from course.metrics import background_psnr, psnr, warping_error
+from course.metrics import against_target, background_psnr, warping_error
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -67,18 +67,16 @@ def figures_of(
     }  # fmt: skip
     kept = [hit for kind in words if kind != swap.kind for hit in hits[kind]]
     outside = torch.maximum(source.mask, target.mask)
-    background = background_psnr(frames, target.frames, outside)
-    values = {
+    background = float(background_psnr(frames, target.frames, outside))
+    truth = against_target(frames, target)
+    return {
+        "kind": swap.kind,
+        "moves": swap.scene.motion != "still",
         "asked": 100 * sum(hits[swap.kind]) / len(frames),
         "kept": 100 * sum(kept) / len(kept),
-        "target_psnr": psnr(frames, target.frames),
-        "object_psnr": psnr(frames, target.frames, target.mask),
-        "background_psnr": background,
-        "warping": warping_error(frames, target.flow, target.occlusion),
-    }
-    figures = {name: float(value) for name, value in values.items()}
-    return {"kind": swap.kind, "moves": swap.scene.motion != "still"} | {
-        name: value if math.isfinite(value) else None for name, value in figures.items()
+        **{name: truth[name] for name in ("target_psnr", "target_ssim", "object_psnr", "flicker")},
+        "background_psnr": background if math.isfinite(background) else None,
+        "warping": float(warping_error(frames, target.flow, target.occlusion)),
     }
 
 

@@ -27,7 +27,8 @@ COLUMNS = {
     "asked": ("asked [%]", ".1f"), "kept": ("kept [%]", ".1f"),
     "target_psnr": ("PSNR to target [dB]", ".2f"),
     **{f"target_psnr_{kind}": (kind, ".1f") for kind in KINDS},
-    "object_psnr": ("object [dB]", ".1f"), "warping_ratio": ("warping / truth's", ".2f"),
+    "object_psnr": ("object [dB]", ".1f"), "target_ssim": ("SSIM", ".3f"),
+    "warping_ratio": ("warping / truth's", ".2f"), "flicker": ("flicker [of 255]", ".1f"),
     "background_psnr": ("background [dB]", ".1f"),
     "seconds": ("seconds", ".1f"), "memory": ("memory [MiB]", ".0f"),
 }  # fmt: skip

@@ -27,7 +27,7 @@ def figures(clip: Clip, source: Clip, latents: Tensor) -> dict[str, float | None
     if clip.n_frames >= 3:
         summary = similarity_summary(latents)
         values = {name: summary[name] for name in _SUMMARY}
-    moving = source if source.flow is not None else _estimated(source)
+    moving = known_motion(source)
     if moving.flow is not None:
         name = "estimated_warping_error" if moving.estimated else "warping_error"
         occlusion = None if moving.occlusion is None else moving.occlusion.to(frames)
@@ -38,7 +38,12 @@ def figures(clip: Clip, source: Clip, latents: Tensor) -> dict[str, float | None
     return {name: _number(value) for name, value in values.items()}
 
 
-@lru_cache(maxsize=1)  # the clips of one edit are measured one after the other
+def known_motion(source: Clip) -> Clip:
+    """Return the clip with its flow, or else with an estimate; as it is if too small for one."""
+    return source if source.flow is not None else _estimated(source)
+
+
+@lru_cache(maxsize=1)  # one edit follows it once and measures several clips along it
 def _estimated(source: Clip) -> Clip:
     try:
         return with_estimated_motion(source)

@@ -31,7 +31,7 @@ from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
 
 from .adapting import Adapting
-from .measure import figures
+from .measure import figures, known_motion
 from .result import Edit
 
 if TYPE_CHECKING:
@@ -132,14 +132,18 @@ def edit(
 
 
 def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
-    """Return the task on the clip's latents, with its motion where the method follows it."""
+    """Return the task on the clip's latents, with its motion where the method follows it.
+
+    The flow of a rendered clip is known; that of any other is estimated.
+    """
     with task.stage("encode", 1) as bar:
         frames = clip.frames.to(task.pipe.device)
         latents = encode_frames(task.pipe, frames, chunk_size=task.chunk_size)
         bar.update()  # a notebook's bar that does not reach its end stays, in red
     motion = None
     if way.needs_flow:
-        motion = Motion.of(clip.to(latents.device), tuple(latents.shape[-2:]))
+        moving = known_motion(clip).to(latents.device)
+        motion = Motion.of(moving, tuple(latents.shape[-2:]))
     return replace(task, latents=latents, motion=motion)
 
 

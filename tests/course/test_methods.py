@@ -10,7 +10,7 @@ import torch
 from method_tasks import N_FRAMES, SIDE, linked, on_meta, random, tiny_pipe, tiny_task
 
 from course import methods
-from course.clips import Scene, render
+from course.clips import Clip, Scene, render, with_estimated_motion
 from course.diffusion import NoiseSchedule, invert, sample
 from course.editing import edit
 from course.methods import METHODS, Motion, attending, recipe
@@ -183,12 +183,20 @@ def test_the_reach_in_the_table_is_that_of_the_attention(tiny, name):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs_flow])
-def test_a_clip_without_flow_is_told_what_to_do(pipe, clip, tiny, name):
+def test_a_clip_without_flow_is_followed_by_an_estimate(pipe, clip, tiny, name):
     bare = replace(clip, flow=None, occlusion=None)
-    with pytest.raises(ValueError, match="optical flow.*flow="):
-        run(bare, pipe, name)
+    result = run(bare, pipe, name)
+    assert "estimated_warping_error" in result.metrics["edit"]
+    guessed = run(with_estimated_motion(bare), pipe, name)
+    assert torch.equal(result.clip.frames, guessed.clip.frames)
     with pytest.raises(ValueError, match="Motion.of"):
         linked(tiny_task(tiny, motion=None), name)
+
+
+def test_a_clip_too_small_for_an_estimate_is_told_what_to_do(pipe, clip):
+    small = replace(Clip(clip.frames[..., ::8, ::8].contiguous(), 8), caption=clip.caption)
+    with pytest.raises(ValueError, match="optical flow.*flow="):
+        run(small, pipe, "latent_flow")
 
 
 @pytest.mark.parametrize("name", NAMES)
