@@ -81,11 +81,12 @@ def markdown(table: Mapping[str, Mapping[str, float | None]]) -> str:
     for name in best_first:
         values = ((table[name].get(key), form) for key, (_, form) in COLUMNS.items())
         cells = ["-" if value is None else format(value, form) for value, form in values]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {_reach(name)} |")
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {reach(name)} |")
     return "\n".join(lines)
 
 
-def _reach(name: str) -> str:
+def reach(name: str) -> str:
+    """Return how far a frame sees under a method: what its chunks must hold."""
     if name in (CEILING, FLOOR):
         return "-"
     way = recipe(str(entry(name)["method"]))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import methods as benchmark
+from benchmarks import methods_memory as memory
 from benchmarks.edit import Swap
 from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
 from course import methods
@@ -107,3 +108,8 @@ def test_the_memory_of_a_method_is_its_own_and_counts_each_time_anew():
         blocks = [torch.ones(2**18) for _ in range(50)]  # 50 MiB in pieces that are kept when freed
         assert 40 < benchmark.peak_memory() - before < 150 and len(blocks) == 50
         del blocks
+
+
+def test_memory_is_told_as_growth_a_frame():
+    short, long = {"peak": 500.0}, {"peak": 500.0 + 2 * (memory.LONG - memory.SHORT)}
+    assert memory.row("all_frames", short, long) == ["all_frames", "clip", "500", "596", "2.00"]

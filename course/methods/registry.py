@@ -80,7 +80,7 @@ _TABLE = (
     Method(merged_tokens, "attention", "chunk"),
     Method(injected_features, "attention"),
     Method(edit_friendly, "sampler", skip=0.36, mask_threshold=0.15),
-    Method(flow_edit, "sampler", skip=0.32, mask_threshold=0.15),
+    Method(flow_edit, "sampler", skip=0.2, mask_threshold=0.15),
     Method(latent_flow, "filter", "neighbours", needs_flow=True),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _TABLE}
