@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -147,10 +148,25 @@ def _logged(options: argparse.Namespace) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def sheet(swaps: list[Swap], shown: dict[int, dict[str, Clip]]):
-    """Return a picture: for each of up to six scenes source, true target and every method."""
+def sheet(swaps: list[Swap], shown: dict[int, dict[str, Clip]]) -> Image.Image:
+    """Return a picture: for each of up to six scenes source, true target and every method.
+
+    The scenes stand in two columns, the first half at the left.
+    """
+    scenes = list(shown.items())[:6]
+    middle = (len(scenes) + 1) // 2
+    columns = [_column(swaps, half) for half in (scenes[:middle], scenes[middle:]) if half]
+    size = sum(each.width for each in columns), max(each.height for each in columns)
+    page, left = Image.new("RGB", size, "white"), 0
+    for column in columns:
+        page.paste(column, (left, 0))
+        left += column.width
+    return page
+
+
+def _column(swaps: list[Swap], scenes: list[tuple[int, dict[str, Clip]]]) -> Image.Image:
     clips, labels = [], []
-    for scene, edits in list(shown.items())[:6]:
+    for scene, edits in scenes:
         swap = swaps[scene]
         source, target = (render(each, n_frames=N_FRAMES) for each in (swap.scene, swap.target))
         clips += [source, target, *edits.values()]
