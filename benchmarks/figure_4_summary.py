@@ -40,12 +40,27 @@ def summary(rows: Sequence[dict]) -> dict:
             for key in PROBES
         },
         "clips": [{line: curves[i][-1] for line, curves in chains.items()} for i in clips],
-        "ablations": {
-            name: compared([(table[c, "no adapter"], table[c, name]) for c in clips
-                            if (c, name) in table])
-            for name in dict.fromkeys(row["variant"] for row in rows) if name != "no adapter"
-        },
+        "ablations": {name: compared(pairs) for name, pairs in _pairs(table, rows).items()},
     }  # fmt: skip
+
+
+def _pairs(table: dict[tuple[int, str], dict], rows: Sequence[dict]) -> dict[str, list]:
+    """Return for each variant its clips' (without adapter, with it).
+
+    The main variant stands twice: on all clips, and on those that every ablation was trained on.
+    """
+    clips = sorted({clip for clip, _ in table})
+    names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != "no adapter"]
+    pairs = {
+        name: [(table[c, "no adapter"], table[c, name]) for c in clips if (c, name) in table]
+        for name in names
+    }
+    few = [c for c in clips if all((c, name) in table for name in names)]
+    if few and len(names) > 1:
+        main, *others = names
+        same = {f"{main}, on these {len(few)}": [pairs[main][clips.index(c)] for c in few]}
+        pairs = {main: pairs[main]} | same | {name: pairs[name] for name in others}
+    return pairs
 
 
 def spread(curves: Sequence[Sequence[float]]) -> dict[str, list[float]]:
