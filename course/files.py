@@ -104,27 +104,28 @@ def _check_name(name: str, folder: Path, path: Path) -> None:
         )
 
 
-def check_input(path: str | os.PathLike[str]) -> Path:
+def check_input(path: str | os.PathLike[str], wanted: str = "video file") -> Path:
     """Return the path of a regular file that is not empty, without opening it.
 
     Raises FileNotFoundError, IsADirectoryError, or ValueError for a pipe, a device, an empty file
     or an address in the network.
     """
     if "://" in os.fspath(path):
-        raise ValueError(f"{path} is an address; wanted a video file. Download it first.")
+        raise ValueError(f"{path} is an address; wanted a {wanted}. Download it first.")
     path = Path(path)
     try:
         status = path.stat()  # opening a pipe would wait for its other end
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
-            f"{path} does not exist; wanted a video file. Check the name."
+            f"{path} does not exist; wanted a {wanted}. Check the name."
         ) from error
     except OSError as error:
         raise type(error)(error.errno, f"{path} cannot be read: {error.strerror}") from error
+    such = ", such as clip.mp4" if wanted == "video file" else ""
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path} is a folder; wanted a video file, such as clip.mp4.")
+        raise IsADirectoryError(f"{path} is a folder; wanted a {wanted}{such}.")
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path} is a pipe or a device; wanted a video file. Save it first.")
+        raise ValueError(f"{path} is a pipe or a device; wanted a {wanted}. Save it first.")
     if status.st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes); wanted a video file. Copy it again.")
+        raise ValueError(f"{path} is empty (0 bytes); wanted a {wanted}. Copy it again.")
     return path

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course.files import check_input
 
-from . import clip_options
+from . import clip_options, folder
 from .outputs import (
     check_mp4,
     check_outputs,
     check_room,
     claimed,
     edit_files,
+    is_first_process,
     telling_what_is_there,
 )
 from .values import number, seed, whole, words
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
@@ -33,9 +37,10 @@ _PROBED = 8  # frames that are sent through the autoencoder to see
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `run` to a parser."""
-    parser.add_argument("clip", type=Path, help="video file")
-    parser.add_argument("--source", type=words, required=True, help="what the clip shows")
-    parser.add_argument("--target", type=words, required=True, help="what it should show")
+    parser.add_argument("clip", type=Path, nargs="?", help="video file")
+    parser.add_argument("--source", type=words, help="what the clip shows")
+    parser.add_argument("--target", type=words, help="what it should show")
+    folder.add_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
     parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
@@ -74,6 +79,9 @@ def run(options: Namespace) -> None:
 
     Raises ValueError, TypeError or OSError for bad input, before anything is written.
     """
+    if folder.is_asked(options):
+        folder.run(options, _run)
+        return
     check_mp4(options.output)
     for path in (options.clip, options.depth):
         if path is not None:
@@ -81,18 +89,27 @@ def run(options: Namespace) -> None:
     files = edit_files(options.output, reconstruction=not options.no_baselines)
     inputs = {"the clip": options.clip, "the depth": options.depth}
     check_outputs(files, inputs=inputs, overwrite=options.overwrite)
-    with claimed(options.output):
-        _run(options, files)
+    with claimed(options.output) if is_first_process() else redirect_stdout(io.StringIO()):
+        from course.editing.processes import launched
+
+        with launched() as accelerator:
+            _run(options, files, accelerator=accelerator)
 
 
-def _run(options: Namespace, files: list[Path]) -> None:
+def _run(
+    options: Namespace,
+    files: list[Path],
+    pipe: StableDiffusionPipeline | None = None,
+    *,
+    accelerator: Accelerator | None = None,
+) -> None:
     from course import models
     from course.clips.video import clip_facts
 
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
     _check_depth_clip(options, facts.fps)
-    pipe = models.load(options.model)
+    pipe = models.load(options.model) if pipe is None else pipe
     size = clip_options.chosen_size(options, facts, pipe)
     with_sound = clip_options.keeps_sound(options, facts, n_frames)
     check_room(options.output, 3 * n_frames * size[0] * size[1] + 2**22)
@@ -103,7 +120,9 @@ def _run(options: Namespace, files: list[Path]) -> None:
     clip = clip_options.read_told(options.clip, options, n_frames, size)
     if options.model == "embedded":
         _tell_round_trip(clip, pipe)
-    result = _edited(clip, options, pipe, n_frames, size)
+    result = _edited(clip, options, pipe, n_frames, size, accelerator)
+    if not is_first_process() and accelerator is not None:
+        return
     options.output.parent.mkdir(parents=True, exist_ok=True)
     check_outputs(files, overwrite=options.overwrite)  # an hour may have passed
     with telling_what_is_there(files):
@@ -120,7 +139,12 @@ def _run(options: Namespace, files: list[Path]) -> None:
 
 
 def _edited(
-    clip: Clip, options: Namespace, pipe: StableDiffusionPipeline, n_frames: int, size: tuple
+    clip: Clip,
+    options: Namespace,
+    pipe: StableDiffusionPipeline,
+    n_frames: int,
+    size: tuple,
+    accelerator: Accelerator | None,
 ) -> Edit:
     import torch
 
@@ -147,6 +171,7 @@ def _edited(
         reconstruct=not options.no_baselines,
         baselines=not options.no_baselines,
         progress=not options.quiet,
+        accelerator=accelerator,
         generator=torch.Generator().manual_seed(options.seed),
     )
 

@@ -96,6 +96,11 @@ def edit_files(output: Path, *, reconstruction: bool) -> list[Path]:
     return [output, *(output.with_name(output.stem + ending) for ending in endings)]
 
 
+def is_first_process() -> bool:
+    """Return whether this is the process that writes: the first of those that were launched."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def claimed(path: Path, option: str = "--output") -> Iterator[None]:
     """Keep other runs on this machine away from an output while the block runs.

@@ -15,18 +15,24 @@ from course.adapters import (
     remove_lora,
 )
 from course.finetune import FinetuneStep, finetune
+from course.finetune.processes import Team
 from course.methods import Task
 from course.tokens import PromptTokens
 
 
 @dataclass(frozen=True)
 class Adapting:
-    """What is added to the model: a saved adapter, or `n_steps` of training on the clip."""
+    """What is added to the model: a saved adapter, or `n_steps` of training on the clip.
+
+    A step of one window cannot be shared: every process of `team` trains alike, and all go on with
+    what the first has learned.
+    """
 
     prompt: str
     adapter: str | Path | None = None
     n_steps: int = 0
     n_tokens: tuple[int, int] = (0, 0)
+    team: Team = field(default_factory=Team)
     training: list[FinetuneStep] = field(default_factory=list)
 
     @contextmanager
@@ -68,6 +74,9 @@ class Adapting:
             for step in steps:
                 self.training.append(step)
                 bar.update()
+        learned = [p for n, p in task.pipe.unet.named_parameters() if ".lora_" in n]
+        learned += [] if tokens is None else list(tokens.parameters())
+        self.team.agree(learned, task.generator)
         if tokens is not None:
             tokens.requires_grad_(False)
         return replace(task, tokens=tokens)

@@ -26,15 +26,17 @@ from course.methods import (
     paper,
     recipe,
 )
-from course.models import decode_latents, encode_frames, encode_prompt
+from course.models import encode_prompt
 from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
 
 from .adapting import Adapting
 from .measure import figures, known_motion
+from .processes import Team, decoded, encoded, fair_chunk_size, share_of
 from .result import Edit
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from diffusers import StableDiffusionPipeline
 
 _MAIN = ("source", "edit", "reconstruction")
@@ -70,6 +72,7 @@ def edit(
     reconstruct: bool = True,
     baselines: bool = True,
     progress: bool = True,
+    accelerator: Accelerator | None = None,
     generator: torch.Generator | None = None,
 ) -> Edit:
     """Edit a clip from what ``source_prompt`` says of it to what ``target_prompt`` asks for.
@@ -88,8 +91,9 @@ def edit(
     without one, an adapter is trained on the clip for ``finetune_steps`` (0: none; default: 60 for
     the paper's method, 0 for others) with ``n_shared`` and ``n_frame`` prompt tokens, and taken out
     again. At most ``chunk_size`` frames are in flight. ``reconstruct`` edits towards the source
-    prompt too, ``baselines`` adds the clips that the figures must be held against. ``generator``
-    (CPU; default seed 0) draws the rest.
+    prompt too, ``baselines`` adds the clips that the figures must be held against. ``accelerator``
+    shares the chunks among its processes (see `course.editing.processes`); all must call alike and
+    all get the edit. ``generator`` (CPU; default seed 0) draws the rest.
 
     Raises ValueError for an unknown method, words the model does not know, sizes it cannot encode,
     fewer than 2 frames (3 with fine-tuning), flow or depth that is missing or does not fit, chunks
@@ -103,6 +107,9 @@ def edit(
         mask_threshold = way.sampler.mask_threshold
     if mask_threshold is not None and not 0 <= mask_threshold < 1:
         raise ValueError(f"mask_threshold must be in [0, 1) or None, got {mask_threshold}")
+    team = Team(accelerator)
+    if latent_filter is None:  # a filter sees the frames of its chunk
+        chunk_size = fair_chunk_size(chunk_size, clip.n_frames, team.size, way)
     task = Task(
         pipe,
         clip.frames,  # until they are encoded
@@ -110,12 +117,12 @@ def edit(
         n_steps=n_steps, guidance=guidance, chunk_size=chunk_size,
         skip=int(n_steps * way.sampler.skip) if skip is None else skip,
         mask_threshold=mask_threshold, refine=refine, latent_filter=latent_filter,
-        control=_control(pipe, clip, depth), progress=progress,
+        control=_control(pipe, clip, depth), progress=progress, share=share_of(team),
         generator=torch.Generator().manual_seed(0) if generator is None else generator,
     )  # fmt: skip
     task = _encoded(task, clip, way)
     n_train = way.sampler.finetune_steps if finetune_steps is None else finetune_steps
-    adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame))
+    adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame), team)
     with adapting.adapted(task) as adapted:
         ready = way.prepare(adapted, settings)
         with torch.inference_mode(), cached_text(pipe.unet):
@@ -137,8 +144,7 @@ def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
     The flow of a rendered clip is known; that of any other is estimated.
     """
     with task.stage("encode", 1) as bar:
-        frames = clip.frames.to(task.pipe.device)
-        latents = encode_frames(task.pipe, frames, chunk_size=task.chunk_size)
+        latents = encoded(task, clip.frames.to(task.pipe.device))
         bar.update()  # a notebook's bar that does not reach its end stays, in red
     motion = None
     if way.needs_flow:
@@ -189,7 +195,7 @@ def _decode(
     clips = {}
     with task.stage("decode", len(results)) as bar:
         for name, latents in results.items():
-            frames = decode_latents(task.pipe, latents, chunk_size=task.chunk_size)
+            frames = decoded(task, latents, clip.frames)
             clips[name] = Clip(frames.to(clip.frames.device), clip.fps, prompts[name])
             bar.update()
     return clips

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from .sharing import Share, in_turn
 from .task import Predictor, Task
 
 
@@ -19,14 +20,15 @@ def link(task: Task, *, side: int = 2) -> Task:
     """Return the task whose frames go through the model in shuffled grids of side x side."""
 
     def wrap(predict: Predictor, chunk_size: int) -> Predictor:
-        return shuffled(predict, chunk_size, side=side, generator=task.generator)
+        return shuffled(predict, chunk_size, side=side, generator=task.generator, share=task.share)
 
     return replace(task, wrap=wrap)
 
 
 def shuffled(
-    predict: Predictor, chunk_size: int, *, side: int = 2, generator: torch.Generator | None = None
-) -> Predictor:
+    predict: Predictor, chunk_size: int, *, side: int = 2,
+    generator: torch.Generator | None = None, share: Share = in_turn,
+) -> Predictor:  # fmt: skip
     """Return a noise prediction for frames (T, C, h, w) that sees them in grids of side x side.
 
     `predict` must take pictures (N, C, side h, side w) of any number N. At most `chunk_size`
@@ -44,8 +46,9 @@ def shuffled(
         # The last grid is filled up with frames that are seen twice and counted once.
         order = order.repeat(cells)[: -(-len(latents) // cells) * cells]
         grids = to_grids(latents[order], side)
-        parts = [predict(part, timestep) for part in grids.split(chunk_size // cells)]
-        frames = from_grids(torch.cat(parts), side)
+        size = chunk_size // cells
+        chunks = [slice(first, first + size) for first in range(0, len(grids), size)]
+        frames = from_grids(share(chunks, lambda part: predict(grids[part], timestep), grids), side)
         return frames[order[: len(latents)].argsort()]
 
     return predict_shuffled

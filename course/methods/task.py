@@ -18,6 +18,7 @@ from course.models import noise_predictor
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
 from .outcome import Texts
+from .sharing import SHARED, Share, in_turn
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -36,7 +37,8 @@ class Task:
     predicted x_0, given it and the timestep) and `wrap` (around the noise prediction, given it and
     `chunk_size`) are what methods put in that link frames.
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
-    `generator` draws all noise (CPU; None: torch's own).
+    `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks, here or in more
+    processes.
     """
 
     pipe: StableDiffusionPipeline
@@ -56,6 +58,7 @@ class Task:
     tokens: Callable[[Tensor, slice], Tensor] | None = None
     control: object | None = None
     generator: torch.Generator | None = None
+    share: Share = in_turn
     progress: bool = False
     label: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -137,13 +140,13 @@ class Task:
         source = self._parts("source", 1.0) if looks else None
 
         def predict(latents: Tensor, timestep: int) -> Tensor:
-            outputs = []
-            for frames in chunks:
+            def run(frames: slice) -> Tensor:
                 if looks:
                     self._run(source(frames), source_at(timestep), timestep, frames, "source")
                 mode = "edit" if looks else "plain"
-                outputs.append(self._run(part(frames), latents, timestep, frames, mode))
-            return torch.cat(outputs)
+                return self._run(part(frames), latents, timestep, frames, mode)
+
+            return self._over(chunks, run, latents, timestep)
 
         return predict
 
@@ -155,10 +158,7 @@ class Task:
         if self.wrap is not None or not getattr(self.attention, "looks_at_source", False):
             source = self.predictor("source", guidance=source_guidance)
             target = self.predictor("target", guidance=self.guidance)
-            return lambda clip, latents, timestep: (
-                source(clip, timestep),
-                target(latents, timestep),
-            )
+            return lambda clip, latents, t: (source(clip, t), target(latents, t))
         chunks = self.chunks()
         sides = (
             (self._parts("source", source_guidance), "source"),
@@ -167,16 +167,25 @@ class Task:
 
         def predict(*given: Tensor | int) -> tuple[Tensor, ...]:
             *clips, timestep = given
-            outputs = [
-                [
+
+            def run(frames: slice) -> Tensor:
+                outputs = [
                     self._run(part(frames), latents, timestep, frames, mode)
                     for (part, mode), latents in zip(sides, clips)
                 ]
-                for frames in chunks
-            ]
-            return tuple(torch.cat(each) for each in zip(*outputs))
+                return torch.cat(outputs, 1)  # both in one tensor, so that they are sent at once
+
+            return self._over(chunks, run, torch.cat(clips, 1), timestep).chunk(2, 1)
 
         return predict
+
+    def _over(
+        self, chunks: list[slice], run: Callable[[slice], Tensor], like: Tensor, timestep: int
+    ) -> Tensor:
+        """Run the chunks, shared among processes where none needs what another one saw."""
+        looks = self.attention or FrameAttention(len(self.latents))
+        share = self.share if looks.reach in SHARED else in_turn
+        return share(chunks, run, like, lambda frames: looks.begin(frames, "plain", timestep))
 
     def smoothed(self, step: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Return `step` (called like `ddim_step`) with the noise that the smoothed x_0 implies.
