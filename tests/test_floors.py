@@ -152,7 +152,6 @@ def test_no_module_of_course_imports_what_draws_or_what_jupyter_needs():
 # What is longer or shorter than the rule, and why. A name goes when its reason does.
 OTHER_SIZES = {
     "classroom.exercises.inputs": "one table of inputs, which many exercises share",
-    "classroom.exercises.own": "one question: is an answer the course's own function?",
     "classroom.exercises.pairs": "one walk over two answers at once",
     "classroom.exercises.pristine": "one thing: torch as it came",
     "course.adapters": "LoRA in, out and on disk, with what a spoilt file is told",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 STUB = "# Your turn: replace the next line with your answer.\nraise NotImplementedError"
 """What stands in the place of a solution, in learners' notebooks."""
 
+CHECK = 'from classroom import check\n\ncheck("{name}")'
+"""A check's cell: it imports what it calls, since a learner may have a function of that name, and
+looks its answer up by name, so that it can say kindly that there is none yet."""
+
 ANSWER = "answer"
 """The tag of a Markdown cell that answers a question: folded in solutions, absent for learners."""
 
@@ -90,6 +94,7 @@ def _mark_exercise(lesson: Lesson, exercise: ExerciseCell, cells: list[NotebookN
         "locked": False,
         "solution": True,
     }
+    cells[exercise.check].source = CHECK.format(name=exercise.name)
     cells[exercise.check].metadata["nbgrader"] = shared | {
         "grade": True,
         "grade_id": f"check_{exercise.name}",
