@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from classroom import contents
 from classroom.display.figures import Described, show
+from classroom.display.live import Live
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -116,23 +117,12 @@ class Explorer:
         with matplotlib.rc_context({"axes.titley": 1.0}):
             return show(self.figure(**settings))
 
-    def widget(self) -> ipywidgets.VBox:
-        """Return the controls and, below them, a picture that follows them, with its alt text."""
-        import ipywidgets
-
+    def live(self) -> Live:
+        """Return the controls and a picture that follows them, as a notebook shows them."""
         # As wide as the longest label, so that the controls begin below each other.
         width = f"{2 + 0.55 * max(len(control.label) for control in self.controls.values()):.0f}em"
         controls = {name: control.widget(width) for name, control in self.controls.items()}
-        picture = ipywidgets.HTML()
-
-        def redraw(change: object = None) -> None:
-            settings = {name: control.value for name, control in controls.items()}
-            picture.value = self.picture(**settings).data
-
-        for control in controls.values():
-            control.observe(redraw, names="value")
-        redraw()
-        return ipywidgets.VBox([*controls.values(), picture])
+        return Live(controls, self.picture)
 
 
 def explorers() -> dict[str, Explorer]:
@@ -145,11 +135,11 @@ def explorers() -> dict[str, Explorer]:
     return found
 
 
-def explore(name: str) -> ipywidgets.VBox:
-    """Return the widget of the explorer `name`. Raises ValueError, with the names, for another."""
+def explore(name: str) -> Live:
+    """Return an explorer, which shows itself. Raises ValueError, with the names, for another."""
     for _, mine in _lessons():
         if name in mine:
-            return mine[name].widget()
+            return mine[name].live()
     names = ", ".join(sorted(explorers()))
     raise ValueError(f"no explorer is called {name!r}; there are: {names or 'none'}")
 

@@ -33,10 +33,16 @@ class _Shortened(io.StringIO):
         return self.getvalue() + more
 
 
+class _Nothing(io.StringIO):
+    """A stream that keeps nothing, quickly: of many inputs only the first is loud."""
+
+    write = staticmethod(len)
+
+
 @contextlib.contextmanager
 def caught(*, loud: bool) -> Iterator[None]:
     """Catch what is printed and shown; `loud` shows the beginning of it afterwards."""
-    stream = _Shortened()
+    stream = _Shortened() if loud else _Nothing()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(stream))
         stack.enter_context(contextlib.redirect_stderr(stream))

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +22,8 @@ def configure(config: Config) -> None:
     """Set what grading this course needs in the configuration of an nbgrader course.
 
     `Autograde` gets `Tidy` before its own clean-up and `Run` in place of its `Execute`. What is set
-    afterwards in the same file wins.
+    afterwards in the same file wins. The environment's programs come to the front of PATH, since
+    nbgrader calls one of them, alembic, by its bare name.
     """
     from nbgrader.converters import Autograde
     from nbgrader.preprocessors import DeduplicateIds, Execute
@@ -27,6 +31,7 @@ def configure(config: Config) -> None:
     from classroom.grading.run import Run
     from classroom.grading.tidy import Tidy
 
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     clean = Autograde.sanitize_preprocessors.default()
     steps = Autograde.autograde_preprocessors.default()
     clean.insert(clean.index(DeduplicateIds), Tidy)

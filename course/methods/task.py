@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course.diffusion import NoiseSchedule, predicted_original
 from course.models import noise_predictor
@@ -100,7 +101,10 @@ class Task:
         """Time a stage and show its progress bar."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
-        with tqdm(total=total, desc=name, disable=not self.progress, leave=False) as bar:
+        # In a notebook as text on stdout: a widget would be broken when the file is opened again.
+        file = sys.stdout if "ipykernel" in sys.modules else None
+        quiet = not self.progress
+        with tqdm(total=total, desc=name, disable=quiet, leave=False, file=file) as bar:
             yield bar
         self.seconds[name] = time.perf_counter() - start
 

@@ -8,6 +8,7 @@ latents of the source, and held against the true target.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,7 +63,9 @@ def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None =
     """
     pipe = models.load() if pipe is None else pipe
     plain, own = [], []
-    for start, target, ceiling in tqdm(_prepared(pipe), desc="scenes", leave=False):
+    for start, target, ceiling in tqdm(
+        _prepared(pipe), desc="scenes", leave=False, file=sys.stdout
+    ):
         for found, chosen in ((plain, {}), (own, {"step": _checked(step)})):
             frames = _edited(pipe, target.caption, start, chosen)
             found.append(against_target(frames, target, ceiling))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
+from types import SimpleNamespace
 
 import ipywidgets
 import pytest
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from classroom.display import Choice, Explorer, Slider, explore, explorers
 
 EXPLORERS = explorers()
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MILLISECONDS, PLAIN = 100, 40
 """What a redraw may take on two idle cores, and what a chart of one line takes there."""
 
@@ -50,18 +52,18 @@ def test_every_corner_gives_a_picture_in_words(name):
 
 
 @for_each_explorer
-def test_a_widget_starts_with_the_static_figure(name):
+def test_an_explorer_starts_with_the_static_figure(name):
     explorer = EXPLORERS[name]
-    assert explore(name).children[-1].value == explorer.picture(**explorer.settings()).data
+    assert explore(name).picture.data == explorer.picture(**explorer.settings()).data
 
 
 @for_each_explorer
 def test_every_control_changes_the_picture(name):
-    for index in range(len(EXPLORERS[name].controls)):
-        widget = explore(name)
-        before = widget.children[-1].value
-        moved(widget.children[index])
-        assert widget.children[-1].value != before, widget.children[index].description
+    for setting in EXPLORERS[name].controls:
+        live = explore(name)
+        before = live.picture.data
+        moved(live.controls[setting])
+        assert live.picture.data != before, setting
 
 
 @for_each_explorer
@@ -110,7 +112,23 @@ def test_a_slider_shows_the_digits_of_its_step(step, digits):
 
 
 def test_a_picture_follows_while_a_slider_is_dragged():
-    assert all(control.continuous_update for control in SMALL.widget().children[:-2])
+    assert all(control.continuous_update for control in SMALL.live().box.children[:-1])
+
+
+def test_the_picture_of_an_explorer_is_an_output_that_needs_no_widget(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda output, **_: shown.append(output))
+    SMALL.live()._ipython_display_()
+    controls, picture, _ = shown
+    assert WIDGET in controls and "Run this cell" in controls["text/plain"]
+    assert "data:image/png" in picture.data and picture.alt == "A red line of length 0.5."
+
+
+def test_a_control_that_moves_updates_the_picture_that_is_shown():
+    live, updates = SMALL.live(), []
+    live._shown.append(SimpleNamespace(update=updates.append))
+    live.controls["length"].value = 1.0
+    assert [picture.alt for picture in updates] == ["A red line of length 1.0."]
 
 
 @pytest.mark.parametrize("ends", [(1, 1, 1, 1), (0, 2, 0, 1), (0, 2, 1, 3)])
