@@ -25,7 +25,7 @@ WORKERS ?= auto
 LESSONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup edit test lint lab notebooks measure bench train update canary clean
+.PHONY: help setup edit test lint lab notebooks site measure bench train update canary clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,12 @@ lint: $(STAMP) ## check style and format with ruff
 notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
 	$(RUN) -m classroom build
 
+# make site ONLY="01 02" runs these lessons; the others show their text and code.
+site: export HF_HUB_OFFLINE = 1
+site: export TRANSFORMERS_OFFLINE = 1
+site: $(STAMP) ## make the site in build/site/html (ONLY names lessons; the first time takes minutes)
+	$(RUN) -m classroom site $(if $(ONLY),--only $(ONLY))
+
 measure: $(STAMP) ## run the lessons and write the seconds and memory that their first cells tell
 	$(RUN) -m classroom build --measure $(LESSONS)
 
@@ -74,7 +80,7 @@ update: ## renew requirements.lock with the newest versions (torch stays unless 
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; new="$$folder/lock"; \
 	"$(PYTHON)" -m venv "$$folder/venv" || { $(call venv_help); }; \
 	"$$folder/venv/bin/python" $(PIP) install --upgrade setuptools; \
-	"$$folder/venv/bin/python" $(PIP) install "torch==$(TORCH)" -e ".[lessons,dev]"; \
+	"$$folder/venv/bin/python" $(PIP) install "torch==$(TORCH)" -e ".[lessons,site,dev]"; \
 	"$$folder/venv/bin/python" $(PIP) freeze --all --exclude-editable >"$$folder/all"; \
 	sed -n '/^#/p' requirements.lock >"$$new"; \
 	sed -e '/^#/d' -e '/^pip==/d' -e '/^wheel==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' \
@@ -91,7 +97,7 @@ canary: ## run the tests on the newest versions of everything
 	@$(call check_python)
 	rm -rf $(NEWEST)
 	@"$(PYTHON)" -m venv $(NEWEST) || { $(call venv_help); }
-	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,dev]"
+	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,site,dev]"
 	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile tests
 	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal --nbmake notebooks solutions
 

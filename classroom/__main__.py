@@ -1,9 +1,10 @@
-"""The command line of those who write lessons: ``python -m classroom build``."""
+"""The command line of those who write lessons: ``python -m classroom build``, or ``site``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +35,16 @@ def _parser() -> argparse.ArgumentParser:
         help="run these lessons (02 or temporal is enough; default: all) and note what they take",
     )
     build.set_defaults(run=_build)
+    site = commands.add_parser("site", help="make the static site of the lessons")
+    site.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME",
+        help="run these lessons only (02 or temporal is enough); the others show text and code",
+    )  # fmt: skip
+    site.add_argument("--output", type=Path, help="folder to build in (default: build/site)")
+    site.add_argument(
+        "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
+    )
+    site.set_defaults(run=_site)
     return parser
 
 
@@ -53,6 +64,19 @@ def _build(options: argparse.Namespace) -> int:
         print("\n".join(map(str, changed)))
         return 1
     print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")
+    return 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    from classroom.site import build_site
+
+    told = build_site(
+        options.output,
+        only=options.only,
+        patience=options.patience,
+        say=lambda line: print(line, flush=True),
+    )
+    print(f"the site is in {told}: open {told / 'index.html'}")
     return 0
 
 

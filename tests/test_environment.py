@@ -25,12 +25,15 @@ NOT_IMPORTED = {
     "ipywidgets": "the widgets of the lessons, and progress bars in notebooks",
     "jupyterlab": "make lab",
     "jupytext": "lessons become notebooks",
+    "myst-nb": "pages of the site from notebooks",
     "matplotlib": "the figures of the lessons",
     "nbclient": "notebooks run from Python",
     "nbgrader": "teachers collect and grade the exercises",
     "nbmake": "pytest runs the notebooks",
     "pytest-xdist": "pytest runs on all cores",
     "ruff": "make lint",
+    "sphinx-book-theme": "the theme of the site",
+    "sphinx-mathjax-offline": "MathJax and its fonts, for the site",
     "sympy": "the symbolic cells of the lessons",
 }
 
@@ -102,7 +105,7 @@ def installed_as_locked() -> bool:
         return False
 
 
-@pytest.mark.parametrize("requirement", direct("lessons", "dev"), ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", direct("lessons", "site", "dev"), ids=lambda r: r.name)
 def test_the_lock_satisfies_every_direct_dependency(requirement):
     assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
 
@@ -130,7 +133,7 @@ def test_the_lock_names_torch_without_a_build():
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is made on Linux")
 def test_the_lock_holds_what_is_needed_and_nothing_more():
     builds = re.compile(r"nvidia-|cuda-|triton$")  # what only CUDA builds of torch bring
-    wanted = {name for name in needed(direct("lessons", "dev")) if not builds.match(name)}
+    wanted = {name for name in needed(direct("lessons", "site", "dev")) if not builds.match(name)}
     wanted |= names([Requirement(text) for text in PYPROJECT["build-system"]["requires"]])
     assert set(pins()) == wanted
 
@@ -150,11 +153,11 @@ def test_the_oldest_python_is_the_one_that_conda_users_get():
     ("folder", "extras"),
     [
         ("course", []),
-        ("classroom", ["lessons"]),
+        ("classroom", ["lessons", "site"]),
         ("lessons", ["lessons"]),
         ("training", []),
         ("benchmarks", ["lessons", "dev"]),
-        ("tests", ["lessons", "dev"]),
+        ("tests", ["lessons", "site", "dev"]),
     ],
 )
 def test_every_import_is_a_direct_dependency(folder, extras):
@@ -169,11 +172,11 @@ def test_every_direct_dependency_is_used():
     used = imported("course", "classroom", "lessons", "training", "benchmarks", "tests") | set(
         NOT_IMPORTED
     )
-    assert names(direct("lessons", "dev")) - used == set()
+    assert names(direct("lessons", "site", "dev")) - used == set()
 
 
 def test_every_exception_is_still_a_dependency():
-    assert set(NOT_IMPORTED) - names(direct("lessons", "dev")) == set()
+    assert set(NOT_IMPORTED) - names(direct("lessons", "site", "dev")) == set()
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -154,6 +154,8 @@ OTHER_SIZES = {
     "classroom.exercises.inputs": "one table of inputs, which many exercises share",
     "classroom.exercises.pairs": "one walk over two answers at once",
     "classroom.exercises.pristine": "one thing: torch as it came",
+    "classroom.site.mathjax": "which files of MathJax a page needs",
+    "classroom.site.run": "one run",
     "course.adapters": "LoRA in, out and on disk, with what a spoilt file is told",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",

@@ -79,7 +79,7 @@ def _run(path: Path) -> dict:
     )
     start = time.perf_counter()
     try:
-        with _two_cores_offline():
+        with two_cores_offline():
             client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         last = str(error).strip().splitlines()[-1]
@@ -105,7 +105,7 @@ def _refuse_bare_pictures(notebook: NotebookNode, path: Path) -> None:
 
 
 @contextmanager
-def _two_cores_offline() -> Iterator[None]:
+def two_cores_offline() -> Iterator[None]:
     """Let kernels that start meanwhile have two cores, no hub, and no part in one's progress."""
     folder = tempfile.TemporaryDirectory()
     settings = {

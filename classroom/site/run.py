@@ -1,0 +1,55 @@
+"""Run a lesson for its page: once, offline, on two cores, within its own limit."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from classroom.builder.measure import two_cores_offline
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+def run(notebook: NotebookNode, name: str, *, patience: float = 1.0) -> NotebookNode:
+    """Return a copy of a notebook with the outputs of all its cells.
+
+    The notebook's `limit_seconds` holds for the whole run, as in the tests; `patience` multiplies
+    it, for a machine that is busy with other things. Nothing is kept of the run but its outputs:
+    it has a folder and a progress of its own. Raises ValueError, with the name, for a cell that
+    raises and for a run that is too slow.
+    """
+    from copy import deepcopy
+
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    copy = deepcopy(notebook)
+    limit = copy.metadata["steady_frames"]["limit_seconds"] * patience
+    end = time.monotonic() + limit
+    with tempfile.TemporaryDirectory() as folder, two_cores_offline():
+        client = NotebookClient(
+            copy,
+            timeout_func=lambda cell: max(1, math.ceil(end - time.monotonic())),
+            resources={"metadata": {"path": folder}},
+            store_widget_state=False,
+        )
+        try:
+            client.execute()
+        except CellTimeoutError as error:
+            raise ValueError(_too_slow(name, limit)) from error
+        except (CellExecutionError, DeadKernelError) as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ValueError(f"{name} does not run to its end: {last}") from error
+    if time.monotonic() > end:
+        raise ValueError(_too_slow(name, limit))
+    return copy
+
+
+def _too_slow(name: str, limit: float) -> str:
+    return (
+        f"{name} takes more than its {limit:g} seconds; on a busy machine give it more: "
+        "python -m classroom site --patience 3"
+    )

@@ -1,0 +1,252 @@
+"""The site in a browser: three lessons are run for it, the others show their text.
+
+Needs Debian's chromium (`apt-get install chromium`, which `.ci/run` does). On two idle cores the
+build takes about a minute and the pages another one. Screenshots stay in outputs/site/.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+
+from classroom.site import build_site
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "outputs" / "site"
+LESSONS = ("01", "02", "03")
+EXPLORERS, CHECKED = "notebooks/02_temporal_loss.html", "notebooks/03_gradient_descent.html"
+KINDS = (  # one page of each kind, for what takes long
+    "index.html", EXPLORERS, "ledger.html", "glossary.html", "measurements.html",
+    "reference/mathematics.html", "for_teachers.html", "search.html",
+)  # fmt: skip
+PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
+WIDTHS = {"a phone": 360, "200 % zoom": 640, "a desktop": 1280}
+OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
+MATHS = "() => window.MathJax?.startup?.promise"
+SHOWN = ".explorer-pictures img:not([hidden])"
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright: pip install playwright"
+)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get install chromium")
+
+
+@dataclass
+class Visit:
+    """What was seen of a page."""
+
+    links: list[str]
+    anchors: set[str]
+    alts: list[tuple[str, str]]
+    widths: dict[str, int]
+    errors: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory) -> Path:
+    """The site's folder: one that is built already (STEADY_FRAMES_SITE), else a small one."""
+    if built := os.environ.get("STEADY_FRAMES_SITE"):
+        return Path(built).resolve()
+    folder = tmp_path_factory.mktemp("site")
+    return build_site(folder, only=LESSONS, patience=6)
+
+
+@pytest.fixture(scope="module")
+def url(html):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    root = [] if os.geteuid() else ["--no-sandbox"]  # chromium has no sandbox for root
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir(parents=True)
+    with (
+        playwright.sync_playwright() as driver,
+        driver.chromium.launch(executable_path=CHROMIUM, args=root) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser, request):
+    with browser.new_context(color_scheme=request.param) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        yield page
+
+
+@pytest.fixture(scope="module")
+def visits(browser, html, url) -> dict[str, Visit]:
+    """Every page, opened once with all that is folded, at each width."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        errors: list[str] = []
+        beyond: list[str] = []
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("response", lambda r: errors.append(r.url) if r.status >= 400 else None)
+        page.on("request", lambda r: None if is_here(r.url, url) else beyond.append(r.url))
+        found = {}
+        for path in sorted(html.rglob("*.html")):
+            name = path.relative_to(html).as_posix()
+            if name.startswith("_static/"):
+                continue
+            page.goto(f"{url}/{name}")
+            found[name] = seen(page)
+            found[name].errors, found[name].beyond = [*errors], [*beyond]
+            errors.clear(), beyond.clear()
+        return found
+
+
+def is_here(address: str, url: str) -> bool:
+    return address.startswith((url, "data:", "blob:"))
+
+
+def seen(page) -> Visit:
+    page.evaluate(OPEN_ALL)
+    page.evaluate("() => document.images && [...document.images].forEach(i => i.loading = 'eager')")
+    page.wait_for_load_state("networkidle")
+    page.evaluate(MATHS)
+    widths = {}
+    for words, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        widths[words] = page.evaluate("() => document.documentElement.scrollWidth") - width
+    return Visit(
+        page.evaluate("() => [...document.links].map(link => link.href)"),
+        set(page.evaluate("() => [...document.querySelectorAll('[id]')].map(each => each.id)")),
+        page.evaluate("() => [...document.images].map(i => [i.getAttribute('src'), i.alt])"),
+        widths,
+    )
+
+
+def test_no_page_has_an_error(visits):
+    assert {name: visit.errors for name, visit in visits.items() if visit.errors} == {}
+
+
+def test_no_page_asks_another_host(visits):
+    assert {name: visit.beyond for name, visit in visits.items() if visit.beyond} == {}
+
+
+def test_every_picture_is_described_and_not_by_its_name(visits):
+    assert len(visits[EXPLORERS].alts) > 20
+    for name, visit in visits.items():
+        for source, alt in visit.alts:
+            assert len(alt.split()) > 2, f"{name}: {source} has alt {alt!r}"
+            assert Path(source).stem not in alt
+
+
+def test_every_link_within_the_site_leads_somewhere(visits, html, url):
+    broken = []
+    for name, visit in visits.items():
+        for link in visit.links:
+            address, anchor = urldefrag(link)
+            target = unquote(urlsplit(address).path).lstrip("/")
+            if not is_here(link, url):
+                continue
+            there = visits.get(target)
+            if not (html / target).is_file() or (
+                there and anchor and unquote(anchor) not in there.anchors
+            ):
+                broken.append((name, link))
+    assert broken == []
+
+
+@pytest.mark.parametrize("words", WIDTHS)
+def test_no_page_scrolls_sideways(visits, words):
+    wide = {name: visit.widths[words] for name, visit in visits.items()}
+    assert {name: pixels for name, pixels in wide.items() if pixels > 0} == {}
+
+
+def test_search_finds_lambert(page, url):
+    page.goto(f"{url}/search.html?q=Lambert")
+    page.locator("#search-results li a").first.wait_for()
+    assert "Lambert" in page.locator("#search-results").inner_text()
+
+
+def test_arrow_keys_turn_an_explorer_over_and_the_other_sliders_go_back(page, url):
+    page.goto(f"{url}/{EXPLORERS}")
+    explorer = page.locator(".explorer").first
+    sliders = explorer.locator("input[type=range]")
+    first = explorer.locator(SHOWN).get_attribute("alt")
+    sliders.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    second = explorer.locator(SHOWN).get_attribute("alt")
+    assert second != first and explorer.locator(".explorer-words").inner_text() == second
+    sliders.nth(1).focus()
+    page.keyboard.press("ArrowLeft")
+    assert explorer.locator(SHOWN).get_attribute("alt") not in (first, second)
+    assert sliders.nth(0).input_value() == sliders.nth(0).get_attribute("data-start")
+
+
+def test_the_words_beside_a_slider_are_what_its_figure_shows(page, url):
+    page.goto(f"{url}/{EXPLORERS}")
+    explorer = page.locator(".explorer").first
+    explorer.locator("input").first.focus()
+    page.keyboard.press("End")
+    told = explorer.locator("output").first.inner_text()
+    assert f"turned by {told} degrees" in explorer.locator(SHOWN).get_attribute("alt")
+    assert explorer.locator("input").first.get_attribute("aria-valuetext") == told
+
+
+def test_without_scripts_the_first_figure_stands(browser, url):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{url}/{EXPLORERS}")
+        explorer = page.locator(".explorer").first
+        assert explorer.locator("img:visible").count() == 1
+        assert explorer.locator("input:visible").count() == 0
+
+
+def test_an_exercise_opens_to_wrong_answers_with_their_reports_and_to_a_solution(page, url):
+    page.goto(f"{url}/{CHECKED}")
+    folds = page.locator("details.wrong-answers")
+    assert folds.count() >= 3 and not folds.first.locator(".check-card").first.is_visible()
+    folds.first.locator("summary").click()
+    assert folds.first.locator(".check-card:visible").count() == 3
+    assert "Not yet" in folds.first.locator(".check-card").first.inner_text()
+    page.locator("details.solution summary").first.click()
+    assert "return" in page.locator("details.solution").first.inner_text()
+
+
+def test_a_link_to_a_claim_opens_its_row(page, url):
+    page.goto(f"{url}/ledger.html#lemma_4_2")
+    assert page.locator("#lemma_4_2").get_attribute("open") is not None
+    assert page.locator("details.claim[open]").count() == 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_axe_finds_no_serious_fault(page, url, name):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    page.goto(f"{url}/{name}")
+    page.evaluate(OPEN_ALL)
+    page.wait_for_load_state("networkidle")
+    page.evaluate(MATHS)
+    theme = page.evaluate("() => document.documentElement.dataset.theme")
+    page.screenshot(path=SCREENSHOTS / f"{Path(name).stem}_{theme}.png")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [
+        (fault["id"], [node["target"] for node in fault["nodes"]][:5])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
