@@ -12,6 +12,7 @@ import inspect
 import itertools
 import linecache
 import random
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from classroom.exercises.capture import caught
 from classroom.exercises.guard import TimeLimit, limited
 
 _MOST_STEPS = 10_000  # of an answer that yields
+_DEEPEST = 3_000  # calls within calls; IPython's own limit. Unwinding a million takes a minute
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def run(answer: Callable, arguments: tuple, seconds: float, *, silent: bool = Fa
     inputs = clone(arguments)
     value, error, broken, started = None, None, None, time.monotonic()
     try:
-        with fresh_state(), caught(loud=not silent):
+        with fresh_state(), _usual_depth(), caught(loud=not silent):
             value = limited(lambda: _settled(answer(*inputs)), seconds)
     except TimeLimit:
         broken = seconds
@@ -122,6 +124,19 @@ def fresh_state() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         np.random.set_state(numbers)
         random.setstate(python)
+
+
+@contextlib.contextmanager
+def _usual_depth() -> Iterator[None]:
+    """Keep an answer to the usual depth of calls, whatever limit it or the notebook has set."""
+    before, set_limit = sys.getrecursionlimit(), sys.setrecursionlimit
+    set_limit(min(before, _DEEPEST))
+    sys.setrecursionlimit = lambda limit: set_limit(min(limit, _DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit = set_limit
+        set_limit(before)
 
 
 def _settled(value: object) -> object:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def answer(page, text: str) -> str:
 
 def picture(page):
     """Return the picture below the first slider."""
-    return page.locator(".jp-OutputArea-output:has([role=slider]) img").first
+    return page.locator(".jp-OutputArea:has([role=slider]) img").first
 
 
 @pytest.fixture(scope="module")
@@ -208,5 +209,28 @@ def test_the_cards_can_be_read_in_every_theme(page, theme):
     assert min(words.nth(i).evaluate(CONTRAST) for i in range(words.count())) >= 4.5
 
 
+def test_every_slider_has_a_name(page):
+    handles = page.locator(".jp-Notebook [role=slider]")
+    names = [handles.nth(i).get_attribute("aria-label") for i in range(handles.count())]
+    assert names and all(names)
+
+
 def test_the_lesson_asks_nothing_of_the_network(page, requests):
     assert requests == []
+
+
+def test_a_saved_lesson_opens_the_next_day_with_its_pictures(page, jupyterlab):
+    # The last of these tests, since it ends the kernel.
+    kept = picture(page).get_attribute("src")
+    page.evaluate("async () => await window.jupyterapp.commands.execute('docmanager:save')")
+    page.goto("about:blank")
+    for session in json.load(urllib.request.urlopen(f"{jupyterlab}/api/sessions")):
+        address = f"{jupyterlab}/api/sessions/{session['id']}"
+        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
+    page.goto(f"{jupyterlab}/lab/workspaces/next-day/tree/{NOTEBOOK.name}")
+    words = page.locator(".jp-OutputArea:has(.explorer-help)").first
+    words.wait_for(state="attached", timeout=PATIENCE)
+    hidden = words.locator(".jupyter-widgets").first
+    playwright.expect(hidden).to_have_css("font-size", "0px")
+    keep(page, "9_the_next_day", place_of(r"explore\("))
+    assert words.locator("img").first.get_attribute("src") == kept

@@ -33,6 +33,11 @@ def asking(x):
     return 2 * x * float(input("how much? "))
 
 
+def endless(x):
+    sys.setrecursionlimit(10**6)
+    return endless(x)
+
+
 class Unspeakable(Exception):
     def __str__(self):
         raise RuntimeError("no words")
@@ -65,6 +70,12 @@ def test_input_is_refused_and_said():
     before = builtins.input
     assert "waits for a person" in judge(DOUBLE, asking).text
     assert builtins.input is before
+
+
+def test_an_endless_recursion_is_told_whatever_limit_it_sets():
+    limits = sys.getrecursionlimit(), sys.setrecursionlimit
+    assert "RecursionError" in judge(DOUBLE, endless).text
+    assert (sys.getrecursionlimit(), sys.setrecursionlimit) == limits
 
 
 @pytest.mark.parametrize(
