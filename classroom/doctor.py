@@ -11,6 +11,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from classroom import server
+from course.doctor import repair
+
 _WIDGET_MAJORS = {"8": "3", "7": "1"}  # of ipywidgets, and of jupyterlab_widgets that fits it
 _EXTENSION = "@jupyter-widgets/jupyterlab-manager/package.json"
 
@@ -60,11 +63,43 @@ def _inside_a_kernel() -> bool:
 def widgets() -> str:
     """Check that the kernel's half of the widgets and JupyterLab's half are there and fit.
 
-    Returns a line for the report; raises RuntimeError with what to do.
+    In a notebook the running server is asked, whose environment may be another one. Returns a line
+    for the report; raises RuntimeError with what to do.
     """
-    again = "Run: make setup, then close JupyterLab and start it again"
+    again = f"{repair()}, then close JupyterLab and start it again"
     try:
         kernel_half = metadata.version("ipywidgets")
+    except metadata.PackageNotFoundError:
+        raise RuntimeError(f"no sliders in notebooks: ipywidgets is missing. {again}") from None
+    if _inside_a_kernel():
+        return f"widgets: ipywidgets {kernel_half} in this kernel; {_in_the_page(again)}"
+    return _beside_the_kernel(kernel_half, again)
+
+
+def _in_the_page(again: str) -> str:
+    """Say whether the running JupyterLab has its half of the widgets, or that it is not seen."""
+    running = server.of_this_kernel()
+    found = None if running is None else server.extensions(running)
+    if found is None:
+        return "the page that shows this notebook cannot be asked whether it shows sliders"
+    name = _EXTENSION.removesuffix("/package.json")
+    if name not in found:
+        raise RuntimeError(
+            f"the JupyterLab at {running.url} shows no sliders: jupyterlab_widgets is missing in "
+            f"its environment, which is another one than this kernel's. Install it there, or: "
+            f"{again}"
+        )
+    if not found[name]:
+        raise RuntimeError(
+            f"the JupyterLab at {running.url} has {name} off. Run there: "
+            f"jupyter labextension enable {name}"
+        )
+    return f"JupyterLab at {running.url} has its part"
+
+
+def _beside_the_kernel(kernel_half: str, again: str) -> str:
+    """Check JupyterLab's half in this environment, from a terminal."""
+    try:
         lab_half = metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
         raise RuntimeError(f"no sliders in notebooks: {error.name} is missing. {again}") from None
@@ -79,7 +114,7 @@ def widgets() -> str:
     name = _EXTENSION.removesuffix("/package.json")
     if _switched_off(name):
         raise RuntimeError(f"JupyterLab's {name} is off. Run: jupyter labextension enable {name}")
-    return f"widgets: {pair}"
+    return f"widgets: {pair}; a JupyterLab of another environment is not seen from here"
 
 
 def _switched_off(extension: str) -> bool:

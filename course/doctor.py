@@ -37,6 +37,12 @@ def report() -> tuple[str, bool]:
     return "\n".join(lines), healthy
 
 
+def repair() -> str:
+    """Return how to put an installation right: by make in a clone, by pip elsewhere."""
+    clone = Path(__file__).parents[1] / "Makefile"
+    return "Run: make setup" if clone.is_file() else 'Run: pip install -U "steady-frames[lessons]"'
+
+
 def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < _OLDEST_PYTHON:
@@ -56,7 +62,7 @@ def _packages() -> str:
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        raise RuntimeError(f"missing packages: {', '.join(missing)}. Run: make setup")
+        raise RuntimeError(f"missing packages: {', '.join(missing)}. {repair()}")
     return ", ".join(found)
 
 
@@ -88,7 +94,7 @@ def _further() -> list[Callable[[], str]]:
 def _no_further() -> str:
     raise RuntimeError(
         "the checks of Jupyter's kernel and widgets are not registered: the installation is older "
-        "than the code. Run: make setup"
+        f"than the code. {repair()}"
     )
 
 

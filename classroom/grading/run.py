@@ -12,7 +12,6 @@ from queue import Empty
 
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
-from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import Execute
 
@@ -26,8 +25,8 @@ class Run(Execute):
     """nbgrader's `Execute`, which goes on without the cells that end the kernel."""
 
     def preprocess(
-        self, nb: NotebookNode, resources: ResourcesDict | None = None, km: object = None
-    ) -> tuple[NotebookNode, ResourcesDict]:
+        self, nb: NotebookNode, resources: dict | None = None, km: object = None
+    ) -> tuple[NotebookNode, dict]:
         self._left_out: set[int] = set()
         for _ in range(_MOST_RUNS):
             self._at = 0
@@ -41,8 +40,8 @@ class Run(Execute):
         return nb, resources
 
     def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, index: int
-    ) -> tuple[NotebookNode, ResourcesDict]:
+        self, cell: NotebookNode, resources: dict, index: int
+    ) -> tuple[NotebookNode, dict]:
         self._at = index
         if index in self._left_out:
             _fail(cell, _TOOK_IT)

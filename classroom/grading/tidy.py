@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import nbformat
-from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -55,9 +54,7 @@ class Tidy(NbGraderPreprocessor):
     gets the text that was handed out.
     """
 
-    def preprocess(
-        self, notebook: NotebookNode, resources: ResourcesDict
-    ) -> tuple[NotebookNode, ResourcesDict]:
+    def preprocess(self, notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         facts = resources["nbgrader"]
         sources = handed_out(facts["db_url"], facts["notebook"], facts["assignment"])
         for change in tidied(notebook, sources):

@@ -98,13 +98,11 @@ class Task:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
-        """Time a stage and show its progress bar."""
+        """Time a stage and show its bar, as text: a widget is broken when a file opens again."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
-        # In a notebook as text on stdout: a widget would be broken when the file is opened again.
-        file = sys.stdout if "ipykernel" in sys.modules else None
-        quiet = not self.progress
-        with tqdm(total=total, desc=name, disable=quiet, leave=False, file=file) as bar:
+        stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+        with tqdm(None, name, total, False, stream, disable=not self.progress) as bar:
             yield bar
         self.seconds[name] = time.perf_counter() - start
 

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -223,10 +222,7 @@ def test_a_saved_lesson_opens_the_next_day_with_its_pictures(page, jupyterlab):
     # The last of these tests, since it ends the kernel.
     kept = picture(page).get_attribute("src")
     page.evaluate("async () => await window.jupyterapp.commands.execute('docmanager:save')")
-    page.goto("about:blank")
-    for session in json.load(urllib.request.urlopen(f"{jupyterlab}/api/sessions")):
-        address = f"{jupyterlab}/api/sessions/{session['id']}"
-        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
+    page.evaluate("async () => await window.jupyterapp.serviceManager.sessions.shutdownAll()")
     page.goto(f"{jupyterlab}/lab/workspaces/next-day/tree/{NOTEBOOK.name}")
     words = page.locator(".jp-OutputArea:has(.explorer-help)").first
     words.wait_for(state="attached", timeout=PATIENCE)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from classroom import doctor as of_notebooks
+from classroom import server
 from course import doctor
 
 VERSION = metadata.version
@@ -125,6 +126,34 @@ def test_widgets_that_are_switched_off_are_told_how_to_come_back(monkeypatch, tm
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (line,) = problems()
     assert f"labextension enable {name}" in line
+
+
+NAME = "@jupyter-widgets/jupyterlab-manager"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({NAME: True}, "has its part"),
+        ({NAME: False}, "labextension enable"),
+        ({}, "jupyterlab_widgets is missing in its environment"),
+        (None, "cannot be asked"),
+    ],
+)
+def test_the_running_server_is_asked_for_its_half_of_the_widgets(monkeypatch, found, said):
+    monkeypatch.setattr(of_notebooks, "_inside_a_kernel", lambda: True)
+    monkeypatch.setattr(server, "of_this_kernel", lambda: server.Server("http://here/", ""))
+    monkeypatch.setattr(server, "extensions", lambda running: found)
+    assert any(said in line for line in doctor.report()[0].splitlines())
+
+
+def test_a_server_that_cannot_be_reached_is_not_seen():
+    assert server.extensions(server.Server("http://127.0.0.1:9/", "")) is None
+
+
+def test_without_a_clone_the_advice_is_pip(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "__file__", str(tmp_path / "course" / "doctor.py"))
+    assert "pip install" in doctor.repair()
 
 
 def test_a_full_disk_is_told_what_to_remove(monkeypatch):
