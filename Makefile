@@ -24,13 +24,31 @@ WORKERS ?= auto
 # make measure LESSONS="01 02"; without LESSONS every lesson is measured.
 LESSONS ?=
 
+# make setup LEARNER=1 leaves out what only developers and teachers use.
+# make setup OFFLINE=folder takes every package from a folder that make wheelhouse has filled.
+LEARNER ?=
+OFFLINE ?=
+WHEELHOUSE ?= wheelhouse
+FROM = $(if $(OFFLINE),--no-index --find-links "$(OFFLINE)")
+WANTED = $(if $(LEARNER),-c requirements.lock setuptools ".[lessons]",-r requirements.lock)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup edit test lint lab notebooks site measure bench train update canary clean
+.PHONY: help setup wheelhouse edit test lint lab notebooks site measure bench train update canary clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## create or renew the environment in .venv (the others do so by themselves)
+setup: $(STAMP) ## create or renew .venv, as the others do by themselves (LEARNER, OFFLINE)
+
+# Wheels, so that the machines of the class need no compiler. They fit machines with this operating
+# system, this processor and this Python.
+wheelhouse: ## fill a folder for make setup OFFLINE=folder (WHEELHOUSE and LEARNER can be set)
+	@$(call check_python)
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(PYTHON)" -m venv "$$folder/venv" || { $(call venv_help); }; \
+	"$$folder/venv/bin/python" $(PIP) wheel --wheel-dir "$(WHEELHOUSE)" $(WANTED)
+	@rm -f "$(WHEELHOUSE)"/steady_frames-*.whl
+	@du -sh "$(WHEELHOUSE)"
 
 edit: $(STAMP) ## edit the clip that ships (CLIP, SOURCE, TARGET and OUTPUT can be set)
 	@mkdir -p "$(dir $(OUTPUT))"
@@ -112,8 +130,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(RUN) && $(RUN) -c 'import pip' 2>/dev/null || "$(PYTHON)" -m venv $(VENV) || \
 	    { rm -rf $(VENV); $(call venv_help); }
 	@echo "Setting up $(VENV). This happens once and takes some minutes."
-	$(RUN) $(PIP) install -r requirements.lock
-	$(RUN) $(PIP) install --no-deps --no-build-isolation -e .
+	$(RUN) $(PIP) install $(FROM) $(if $(LEARNER),-c requirements.lock setuptools,-r requirements.lock)
+	$(RUN) $(PIP) install $(FROM) --no-build-isolation \
+	    $(if $(LEARNER),-c requirements.lock -e ".[lessons]",--no-deps -e .)
+	$(if $(LEARNER),$(VENV)/bin/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader)
 	@touch $@
 
 define check_python
