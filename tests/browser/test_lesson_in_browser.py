@@ -227,6 +227,6 @@ def test_a_saved_lesson_opens_the_next_day_with_its_pictures(page, jupyterlab):
     words = page.locator(".jp-OutputArea:has(.explorer-help)").first
     words.wait_for(state="attached", timeout=PATIENCE)
     hidden = words.locator(".jupyter-widgets").first
-    playwright.expect(hidden).to_have_css("font-size", "0px")
+    playwright.expect(hidden).to_have_css("font-size", "0px", timeout=PATIENCE)
     keep(page, "9_the_next_day", place_of(r"explore\("))
     assert words.locator("img").first.get_attribute("src") == kept
