@@ -40,8 +40,8 @@ def _before(plan: Plan) -> str:
         f"```\nmake class PLAN={plan.name}\n```\n\n"
         f"They come to `build/class/{plan.name}/`, those for learners and, in `solutions/`, those "
         f"with solutions and answers. Learners open {open_on} and run each from top to bottom: it "
-        "runs without what is left out. On your own machine run them once on the day before. Have "
-        f"`make slides` ready for the projector.\n\n**In reserve: {plan.reserve} minutes**, for "
+        "runs without what is left out. Run yours once on the day before, and keep it open for the "
+        f"projector.\n\n**In reserve: {plan.reserve} minutes**, for "
         "laptops that fail and questions that are good. Where there is no need, use them for an "
         "exercise that is marked as left for later."
     )
@@ -193,8 +193,8 @@ _TROUBLE = """
    close JupyterLab and start it with `make lab` (Windows: `.venv\\Scripts\\jupyter-lab`).
 4. **Something else.** `python -m course doctor` in a terminal says what to do, a line for each
    fault.
-5. **Not within three minutes?** Leave it for the pause. The projector shows your own run; the
-   slides and `solutions/` have every figure's code and every answer.
+5. **Not within three minutes?** Leave it for the pause. The projector shows your own run, and
+   `solutions/` has every answer.
 
 Wrong answers are the first three of those that the check of an exercise knows, in the order of its
 author. How often they occur was not counted.

@@ -1,4 +1,4 @@
-"""Properties of the ways to open a lesson elsewhere: Colab's cell, Binder's files, a devcontainer."""
+"""Properties of the ways to open a lesson elsewhere: Colab, Binder, a devcontainer."""
 
 from __future__ import annotations
 
