@@ -32,8 +32,12 @@ WHEELHOUSE ?= wheelhouse
 FROM = $(if $(OFFLINE),--no-index --find-links "$(OFFLINE)")
 WANTED = $(if $(LEARNER),-c requirements.lock setuptools ".[lessons]",-r requirements.lock)
 
+# make class PLAN=90-minutes; teaching/ has the plans.
+PLAN ?= 90-minutes
+
 .DEFAULT_GOAL := help
-.PHONY: help setup wheelhouse edit test lint lab notebooks site measure bench train update canary clean
+.PHONY: help setup wheelhouse edit test lint lab notebooks teaching class site measure bench
+.PHONY: train update canary clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -71,8 +75,15 @@ lint: $(STAMP) ## check style and format with ruff
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/
+notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/, and the sheets of teaching/
 	$(RUN) -m classroom build
+	$(RUN) -m classroom teaching
+
+teaching: $(STAMP) ## write the sheets for teachers from lessons/ and teaching/plans.toml
+	$(RUN) -m classroom teaching
+
+class: $(STAMP) ## write the notebooks of one plan to build/class/ (PLAN can be set)
+	$(RUN) -m classroom teaching --notebooks "$(PLAN)"
 
 # make site ONLY="01 02" runs these lessons; the others show their text and code.
 site: export HF_HUB_OFFLINE = 1

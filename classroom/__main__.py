@@ -45,7 +45,23 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
     )
     site.set_defaults(run=_site)
+    _add_teaching(commands.add_parser("teaching", help="make the sheets for teachers"))
     return parser
+
+
+def _add_teaching(teaching: argparse.ArgumentParser) -> None:
+    teaching.add_argument("--check", action="store_true", help="only say what is out of date")
+    teaching.add_argument(
+        "--run",
+        dest="plans",
+        nargs="*",
+        metavar="PLAN",
+        help="run these plans (default: all), each with its own sections only, and write nothing",
+    )
+    teaching.add_argument(
+        "--notebooks", metavar="PLAN", help="write the notebooks of this plan to build/class/PLAN"
+    )
+    teaching.set_defaults(run=_teaching)
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -58,9 +74,25 @@ def _build(options: argparse.Namespace) -> int:
             seconds, memory = result["seconds"], result["memory_mib"]
             print(f"{slug}: {seconds} seconds, {memory} MiB", flush=True)
         return 0
-    changed = build(check=options.check, overwrite=options.overwrite)
+    return _told(build(check=options.check, overwrite=options.overwrite), options)
+
+
+def _teaching(options: argparse.Namespace) -> int:
+    from classroom.teaching import check_by_running, write_notebooks, write_sheets
+
+    if options.plans is not None:
+        for line in check_by_running(options.plans):
+            print(line, flush=True)
+        return 0
+    if options.notebooks:
+        return _told(write_notebooks(options.notebooks), options)
+    return _told(write_sheets(check=options.check), options)
+
+
+def _told(changed: list[Path], options: argparse.Namespace) -> int:
+    """Print what was written, or what would be; return 1 where a check found something."""
     if options.check and changed:
-        print("out of date (run: python -m classroom build):")
+        print(f"out of date (run: python -m classroom {options.command}):")
         print("\n".join(map(str, changed)))
         return 1
     print("\n".join(f"wrote {path}" for path in changed) or "everything is up to date")

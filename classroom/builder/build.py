@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import classroom
+from classroom.builder.colab import with_colab
 from classroom.builder.exercise_cells import exercises
 from classroom.builder.notebook import as_text, learner_notebook, solution_notebook
 from classroom.builder.refusals import refuse
@@ -49,6 +50,7 @@ def build(
     for slug, lesson in lessons.items():
         solution = solution_notebook(lesson, measured.get(lesson.name))
         for folder, notebook in zip(FOLDERS, (learner_notebook(solution), solution), strict=True):
+            notebook = with_colab(notebook, root, f"{folder}/{slug}.ipynb")
             wanted[root / folder / f"{slug}.ipynb"] = as_text(sealed(notebook)).encode()
     changed = [path for path, data in wanted.items() if not _is_fresh(path, data, overwrite)]
     orphans = [path for path in _notebooks(root) if _is_orphan(path, wanted)]

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from classroom.builder.colab import repository
 from classroom.builder.markdown import links
 from classroom.builder.source import Lesson
-from classroom.site.links import PAGES, lesson_pages, repository, resolved
+from classroom.site.links import PAGES, lesson_pages, resolved
 from classroom.site.measurements import tables
 from classroom.site.reference import reference_pages
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 _SKIPPED = r"(?P<skip>^```.*?^```|`[^`\n]+`|\$\$.*?\$\$)"
 _LINK = re.compile(
@@ -23,21 +21,6 @@ PAGES = {
     "benchmarks/README.md": "measurements.md",
 }
 """Files of the repository that have a page."""
-
-
-def repository(root: Path) -> str:
-    """Return the address of the repository that `pyproject.toml` sets, "" where it is not known.
-
-    Raises ValueError for what is no address.
-    """
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    found = settings.get("tool", {}).get("steady-frames", {}).get("repository", "")
-    if found and not re.fullmatch(r"https://[\w.-]+/[\w./-]+", found):
-        raise ValueError(
-            f"pyproject.toml: [tool.steady-frames] repository is {found!r}; wanted an address such "
-            'as "https://example.org/name/steady-frames", or "" while there is none'
-        )
-    return found.rstrip("/")
 
 
 def resolved(text: str, source: str, page: str, pages: Mapping[str, str], address: str) -> str:

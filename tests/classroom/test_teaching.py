@@ -1,0 +1,284 @@
+"""Properties of the sheets for teachers: what sections need, which plans are refused, what runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from lesson_texts import write_course
+
+from classroom.__main__ import main
+from classroom.builder.build import read_lessons, read_measured
+from classroom.teaching import write_notebooks, write_sheets
+from classroom.teaching.cut import cut, is_prefix, run
+from classroom.teaching.needs import closure, imports_left_out, names, needs, parts
+from classroom.teaching.pages import DISK
+from classroom.teaching.plans import FILE, left_out, read_plans
+from classroom.teaching.questions import lead, questions, tasks
+from classroom.teaching.sheet import sheet
+
+ROOT = Path(__file__).parents[2]
+LESSONS = read_lessons(ROOT)
+PLANS = read_plans(ROOT, LESSONS)
+SHORT = [plan for plan in PLANS.plans if not plan.is_week]
+for_each_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda x: x.slug)
+for_each_plan = pytest.mark.parametrize("plan", PLANS.plans, ids=lambda plan: plan.name)
+
+CHAIN = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+steady_frames: {title: Chain, minutes: 9, objectives: [see], paper: Eq. 3, prerequisites: [],
+  limit_seconds: 30}
+---
+
+Words.
+
+## One (2 min)
+
+```{code-cell} ipython3
+import math
+
+first = [1]
+for item in first:
+    double = lambda x: 2 * x + len(first)
+```
+
+## Two (2 min)
+
+**Predict.** How many?
+
+```{code-cell} ipython3
+second = math.floor(2.5)
+```
+
++++ {"tags": ["answer"]}
+
+Two.
+
++++
+
+## Three (2 min)
+
+```{code-cell} ipython3
+first.append(second)
+```
+
+## Four (3 min)
+
+```{code-cell} ipython3
+print(math.pi, [item for item in first])
+```
+"""
+PLAN = """
+[[plan]]
+name = "short"
+title = "Short"
+minutes = {minutes}
+purpose = "To try."
+steps = [
+  {{ title = "Welcome", minutes = 1, text = "Hello." }},
+  {{ lesson = "chain", sections = {sections}, later = {later} }},
+]
+"""
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """A folder with one lesson of four sections, and its lesson."""
+    write_course(tmp_path, CHAIN, "chain")
+    return tmp_path, read_lessons(tmp_path)["00_chain"]
+
+
+def plan(folder: Path, sections: list[str], minutes: int = 10, later: tuple = ()):
+    text = PLAN.format(minutes=minutes, sections=sections, later=list(later))
+    (folder / "teaching").mkdir(exist_ok=True)
+    (folder / FILE).write_text(text)
+    return read_plans(folder, read_lessons(folder))
+
+
+# What sections need.
+
+
+@pytest.mark.parametrize(
+    ("source", "uses", "sets"),
+    [
+        ("x = 1\ny = x + z", {"z"}, {"x", "y"}),
+        ("for i in rows:\n    print(i)", {"rows"}, {"i"}),
+        ("def f(a):\n    return a + shift + f(a - 1)", {"shift"}, {"f"}),
+        ("[k for k in rows if k > least]", {"rows", "least"}, set()),
+        ("x = x + 1", {"x"}, {"x"}),
+        ("x += 1", {"x"}, {"x"}),
+        ("with opened(p) as q:\n    q.read()", {"opened", "p"}, {"q"}),
+        ("import torch\ntorch.eye(n)", {"n"}, set()),
+        ("try:\n    go()\nexcept ValueError as e:\n    print(e)", {"go"}, {"e"}),
+        ("f'{value:.{digits}f}'", {"value", "digits"}, set()),
+    ],
+)
+def test_names_are_read_in_the_order_in_which_python_runs_them(source, uses, sets):
+    found = names(source)
+    assert (found.uses, found.sets) == (uses, sets)
+
+
+def test_a_name_that_is_changed_leads_to_its_last_change(chain):
+    _, lesson = chain
+    assert needs(lesson) == [{}, {}, {}, {1: {"first"}, 2: {"second"}}, {3: {"first"}}]
+
+
+def test_needs_of_needs_are_needed(chain):
+    assert closure(needs(chain[1]), [4]) == {0, 1, 2, 3, 4}
+
+
+def test_an_import_is_no_need_and_a_cut_brings_it(chain):
+    assert imports_left_out(chain[1], {2}) == ["import math"]
+    assert imports_left_out(chain[1], {1, 2}) == []
+
+
+@for_each_lesson
+def test_a_section_needs_only_what_stands_before_it(lesson):
+    assert all(other < number for number, found in enumerate(needs(lesson)) for other in found)
+
+
+# Plans.
+
+
+def test_a_gap_is_refused_with_the_name_and_the_section_that_defines_it(chain):
+    with pytest.raises(ValueError, match="'Three' needs second, from 'Two', which is left out"):
+        plan(chain[0], ["One", "Three"])
+
+
+def test_a_cut_that_lacks_a_name_says_which_and_who_defines_it(chain):
+    with pytest.raises(ValueError, match="second is missing, which 'Two' defines"):
+        run(chain[1], {1, 3})
+
+
+def test_what_no_name_tells_can_be_noted(chain):
+    (chain[0] / "teaching").mkdir()
+    hidden = '[hidden_needs.chain]\n"Two" = ["One"]\n'
+    text = PLAN.format(minutes=9, sections=["Two"], later=[])
+    (chain[0] / FILE).write_text(hidden + text)
+    with pytest.raises(ValueError, match="'Two' needs what its code changes, from 'One'"):
+        read_plans(chain[0], read_lessons(chain[0]))
+
+
+@pytest.mark.parametrize(
+    ("sections", "options", "message"),
+    [
+        (["One", "Tow"], {}, "no section 'Tow'; the nearest is 'Two'"),
+        (["Two", "One"], {}, "turns back within lesson chain"),
+        (["One", "Two"], {"minutes": 4}, "takes 5 minutes, 1 more than it has"),
+        (["One"], {"later": ("double",)}, "later names double"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(chain, sections, options, message):
+    with pytest.raises(ValueError, match=message):
+        plan(chain[0], sections, **options)
+
+
+def test_a_sheet_counts_minutes_and_puts_the_answer_under_its_question(chain):
+    plans = plan(chain[0], ["One", "Two"])
+    text = sheet(plans.plans[0], plans)
+    assert "| 0:03 | 0:05 | 00: Two | have run the cell that ends in `second = " in text
+    assert "How many?\n\n> **Answer.** Two." in text and "In reserve: 5 minutes" in text
+    assert "| 00_chain | Three | 2 | One; Two |" in text
+
+
+# The plans of the repository.
+
+
+def test_the_sheets_of_the_repository_are_up_to_date():
+    assert write_sheets(check=True) == [], "run: python -m classroom teaching"
+
+
+def test_there_are_sheets_for_three_lengths_and_for_twelve_weeks():
+    assert [plan.minutes for plan in SHORT] == [45, 90, 180]
+    assert len(PLANS.plans) - len(SHORT) == 12
+
+
+@for_each_plan
+def test_every_plan_keeps_minutes_in_reserve(plan):
+    assert plan.reserve >= 3
+
+
+def test_the_twelve_weeks_leave_no_section_out_for_good():
+    weeks = [plan for plan in PLANS.plans if plan.is_week]
+    shown = {(name, n) for plan in weeks for name, cut in plan.cuts().items() for n in cut}
+    home = {(lesson.name, part.number) for plan in weeks for lesson, part in left_out(plan)}
+    code = {
+        (lesson.name, part.number)
+        for lesson in LESSONS.values()
+        for part in parts(lesson)[1:]
+        if any(cell.kind == "code" for cell in lesson.cells[part.first : part.end])
+        and part.title != "What you learned"
+    }
+    assert code - shown - home == set()
+
+
+@for_each_lesson
+def test_every_question_has_its_answer_on_the_sheet(lesson):
+    asked = [q for part in parts(lesson) for q in questions(lesson, part) if q.is_prediction]
+    assert asked and all(question.answer for question in asked)
+
+
+@for_each_lesson
+def test_every_exercise_has_three_wrong_answers_and_a_solution_on_the_sheet(lesson):
+    found = tasks(lesson)
+    assert found and all(len(task.wrong) == 3 and task.solution for task in found)
+
+
+@for_each_lesson
+def test_no_markup_of_the_lesson_leaks_into_a_sheet(lesson):
+    texts = [lead(lesson, part) for part in parts(lesson)[1:]]
+    assert not [text for text in texts if re.search(r"\{lesson:|\+\+\+|```|<details", text)]
+
+
+CUTS = {
+    f"{plan.name}-{lesson.slug}": (lesson, plan.cuts()[lesson.name])
+    for plan in SHORT
+    for lesson in plan.run_lessons()
+    if not is_prefix(plan.cuts()[lesson.name])
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_short_plan_runs_with_only_its_own_sections(name):
+    notebook = run(*CUTS[name])
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_the_notebooks_of_a_plan_hold_its_sections_and_no_others(tmp_path):
+    paths = write_notebooks("90-minutes", tmp_path / "class")
+    assert len(paths) == 8
+    texts = {path: "".join(c.source for c in nbformat.read(path, 4).cells) for path in paths}
+    edit, solved = (
+        tmp_path / "class" / folder / "10_video_edit.ipynb" for folder in ("", "solutions")
+    )
+    assert "## 6. Similarity along" in texts[edit] and "## 7. The adapter" not in texts[edit]
+    assert "<summary>Answer</summary>" in texts[solved] and "Answer<" not in texts[edit]
+    assert ".ipynb)" not in "".join(texts.values())
+
+
+def test_a_cut_keeps_the_whole_of_what_it_keeps():
+    lesson = LESSONS["02_temporal_loss"]
+    whole, part = cut(lesson, range(len(parts(lesson)))), cut(lesson, {2})
+    assert len(whole.cells) == len(lesson.cells) + 1
+    assert {cell.source for cell in part.cells} <= {cell.source for cell in whole.cells}
+
+
+def test_the_invitation_says_what_the_readme_and_the_measurements_say():
+    text = (ROOT / "teaching" / "invitation.md").read_text()
+    peak = max(entry["memory_mib"] for entry in read_measured(ROOT).values())
+    assert f"{peak} MiB" in text and f"{DISK} of free" in text
+    assert DISK in (ROOT / "README.md").read_text()
+    assert (
+        "not run" in text and "make" not in text[text.index("py -3.11") : text.index("py --list")]
+    )
+
+
+def test_the_command_names_what_is_out_of_date(chain, monkeypatch, capsys):
+    plan(chain[0], ["One", "Two"])
+    monkeypatch.setattr("classroom.__file__", str(chain[0] / "classroom" / "__init__.py"))
+    assert main(["teaching", "--check"]) == 1 and "short.md" in capsys.readouterr().out
+    assert main(["teaching"]) == 0 and main(["teaching", "--check"]) == 0
+    assert main(["teaching", "--notebooks", "long"]) == 2
+    assert "no plan is called 'long'; there are short" in capsys.readouterr().err
