@@ -57,6 +57,12 @@ def test_progress_bars_and_warnings_are_left_out(pictures):
     assert [output.text for output in shown] == ["0.5"]
 
 
+def test_of_a_bar_that_was_printed_only_what_follows_it_is_left(pictures):
+    pieces = ("before\n\rencode:  0%", "\rencode: 50%", "\r            \rafter\n")
+    (shown,) = page_of(pictures, *(new_output("stream", text=piece) for piece in pieces))
+    assert shown.text == "before\nafter\n"
+
+
 @pytest.mark.parametrize("folder", [str(ROOT), sys.prefix])
 def test_a_folder_of_this_machine_is_refused(pictures, folder):
     with pytest.raises(ValueError, match="a folder of this machine"):
