@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from classroom.builder.build import read_lessons
-from classroom.site.book import lesson_table, picture, picture_path
+from classroom.site.book import PICTURE, lesson_table
 from classroom.site.ledger import ledger_page, places
 from classroom.site.links import lesson_pages, repository, resolved
 from classroom.site.measurements import figure_4_table, methods_table, recipes
@@ -93,9 +94,18 @@ def test_the_table_of_the_adapter_says_on_how_many_clips_a_figure_rises():
     assert f"| {found['rises']} of {found['of']} clips |" in figure_4_table(json.loads(text))
 
 
+def test_every_name_beside_a_letter_is_in_the_code():
+    text = (ROOT / "docs/site/glossary.md").read_text().partition("## Notation")[2]
+    code = "\n".join(path.read_text() for path in (ROOT / "course").rglob("*.py"))
+    named = [name for row in text.splitlines() for name in re.findall(r"`(\w+)`", row)]
+    assert len(named) > 20
+    assert [name for name in named if not re.search(rf"\b{name}\b", code)] == []
+
+
 def test_the_landing_pages_picture_is_there_and_described():
-    assert picture_path(ROOT).is_file()
-    assert 'alt=""' not in picture(ROOT)
+    text = (ROOT / "docs/site/index.md").read_text()
+    assert (ROOT / PICTURE).is_file()
+    assert re.search(rf'src="_static/{Path(PICTURE).name}" alt="[^"]+', text)
 
 
 def test_a_docstring_is_read_as_plain_text():
