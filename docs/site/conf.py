@@ -4,7 +4,7 @@ from pathlib import Path
 
 import course
 from classroom.site import mathjax
-from classroom.site.links import repository
+from classroom.site.book import repository
 from classroom.site.reference import as_text, short
 
 project = "Steady Frames"

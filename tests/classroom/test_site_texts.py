@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from classroom.builder.build import read_lessons
-from classroom.site.book import PICTURE, lesson_table
+from classroom.site.book import PICTURE, lesson_table, repository
 from classroom.site.ledger import ledger_page, places
-from classroom.site.links import lesson_pages, repository, resolved
+from classroom.site.links import lesson_pages, resolved
 from classroom.site.measurements import figure_4_table, methods_table, recipes
 from classroom.site.reference import as_text, short
 from course.claims import ledger
