@@ -6,14 +6,12 @@ The others are the repository's own files, with their links made to lead somewhe
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from classroom.builder.colab import repository
-from classroom.builder.markdown import links
 from classroom.builder.source import Lesson
 from classroom.site.links import PAGES, lesson_pages, resolved
 from classroom.site.measurements import tables
@@ -21,6 +19,8 @@ from classroom.site.reference import reference_pages
 
 TEXTS = "docs/site"
 TEACHING = "teaching"
+PICTURE = "docs/contact_sheet.png"
+"""What the landing page shows; it stands still, as everything here."""
 _PLACE = re.compile(r"^<!-- ([a-z_0-9]+) -->$", re.M)
 
 
@@ -46,7 +46,6 @@ def book(made: Made) -> dict[str, str]:
         "lessons": lesson_table(made.lessons),
         "lesson_list": lesson_list(made.lessons),
         "card": made.card,
-        "picture": picture(root),
         "teaching_list": _list_of_sheets(root),
         "teaching": _teaching_of_contributing(root),
         "reference_list": "\n".join(f"reference/{name}" for name in reference_pages()),
@@ -82,21 +81,6 @@ def lesson_list(lessons: Mapping[str, Lesson]) -> str:
     )
 
 
-def picture(root: Path) -> str:
-    """Return the README's first still picture in HTML, with its alt text."""
-    for link in links(_text(root, "README.md")):
-        if link.is_picture and link.target.endswith(".png"):
-            name = Path(link.target).name
-            return f'<img class="hero" src="_static/{name}" alt="{html.escape(link.words)}">'
-    raise ValueError("README.md shows no PNG, and the landing page takes its picture from there")
-
-
-def picture_path(root: Path) -> Path:
-    """Return where that picture lies."""
-    found = [link.target for link in links(_text(root, "README.md")) if link.is_picture]
-    return root / next(target for target in found if target.endswith(".png"))
-
-
 def _pages(made: Made) -> dict[str, str]:
     own = {f"{file}": f"{page}.md" for file, page in _teaching(made.root).items()}
     texts = {path.name: path.name for path in (made.root / TEXTS).glob("*.md")}
@@ -106,9 +90,15 @@ def _pages(made: Made) -> dict[str, str]:
 
 def _teaching(root: Path) -> dict[str, str]:
     """Return the teachers' sheets and their pages, without ending; none where there are none."""
-    files = sorted((root / TEACHING).rglob("*.md"))
+    files = sorted((root / TEACHING).rglob("*.md"), key=_place)
     return {f.relative_to(root).as_posix(): f.relative_to(root).with_suffix("").as_posix()
             for f in files}  # fmt: skip
+
+
+def _place(path: Path) -> tuple:
+    """Sort the sheets: the overview, those named by their minutes, the others."""
+    minutes = re.match(r"\d+", path.name)
+    return path.name != "README.md", minutes is None, int(minutes[0]) if minutes else 0, path.name
 
 
 def _list_of_sheets(root: Path) -> str:

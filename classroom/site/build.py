@@ -16,7 +16,7 @@ from classroom.builder.exercise_cells import exercises
 from classroom.builder.notebook import as_text, solution_notebook
 from classroom.builder.source import Lesson
 from classroom.site import mathjax
-from classroom.site.book import TEXTS, Made, book, picture_path
+from classroom.site.book import PICTURE, TEXTS, Made, book
 from classroom.site.cache import Cache, digest
 from classroom.site.outputs import with_formulas
 from classroom.site.page import Extras, page
@@ -150,7 +150,7 @@ class _Work:
         static, figures = self.source / "_static", self.folder / "figures"
         for path in (self.root / TEXTS / "_static").iterdir():
             wanted[static / path.name] = path.read_bytes()
-        hero = picture_path(self.root)
+        hero = self.root / PICTURE
         wanted[static / hero.name] = hero.read_bytes()
         for name in self.pictures.used:
             wanted[static / "figures" / name] = (figures / name).read_bytes()

@@ -36,6 +36,7 @@ def measured() -> list[dict]:
 def ledger_page(rows: Sequence[Mapping], lessons: Mapping[str, Lesson]) -> str:
     """Return the page in MyST Markdown; `lessons` by their slugs, where the stories are told."""
     homes = places(lessons)
+    slugs = {lesson.name: slug for slug, lesson in lessons.items()}
     counts = Counter(row["verdict"] for row in rows)
     told = "\n".join(
         f"- {_WORDS[name][0]} **{_WORDS[name][1]}**, {words}: {counts[name]}"
@@ -52,7 +53,7 @@ def ledger_page(rows: Sequence[Mapping], lessons: Mapping[str, Lesson]) -> str:
         '<p class="ledger-tools" hidden><button type="button" data-open="true">Open all rows'
         '</button> <button type="button" data-open="false">Close all rows</button></p>\n\n'
     )
-    return head + "\n\n".join(_row(row, homes) for row in rows) + "\n"
+    return head + "\n\n".join(_row(row, homes, slugs) for row in rows) + "\n"
 
 
 def places(lessons: Mapping[str, Lesson]) -> dict[str, tuple[str, str, str]]:
@@ -64,19 +65,19 @@ def places(lessons: Mapping[str, Lesson]) -> dict[str, tuple[str, str, str]]:
     own = {one.id: one.lesson for one in ledger()}
     found, at_home = {}, set()
     for slug, lesson in lessons.items():
-        for cell_number, cell in enumerate(lesson.cells):
-            above = [s for s in lesson.sections() if s.first_cell <= cell_number]
+        sections = lesson.sections()
+        for number, cell in enumerate(lesson.cells):
+            above = [section for section in sections if section.first_cell <= number]
             for name in _CLAIM.findall(cell.source) if cell.kind == "code" and above else ():
-                heading = above[-1].heading
                 if own.get(name) == lesson.name:
                     at_home.add(name)
                 elif name in at_home:
                     continue
-                found[name] = (slug, heading.text, heading.anchor)
+                found[name] = (slug, above[-1].heading.text, above[-1].heading.anchor)
     return found
 
 
-def _row(row: Mapping, homes: Mapping) -> str:
+def _row(row: Mapping, homes: Mapping, slugs: Mapping[str, str]) -> str:
     verdict = row["verdict"]
     symbol, word = _WORDS[verdict]
     reached = (
@@ -97,17 +98,17 @@ def _row(row: Mapping, homes: Mapping) -> str:
         ("Bound", bound),
         ("Search", row["tightness"]),
         ("How tight", row["gap"]),
-        ("Proof and story", _story(row, homes)),
+        ("Proof and story", _story(row, homes, slugs)),
     ]
     body = "\n\n".join(f"**{name}.** {_plain(text)}" for name, text in parts if text)
     return f'<details class="claim" id="{row["id"]}">{summary}\n\n{body}\n\n</details>'
 
 
-def _story(row: Mapping, homes: Mapping) -> str:
+def _story(row: Mapping, homes: Mapping, slugs: Mapping[str, str]) -> str:
     if row["id"] in homes:
         slug, heading, anchor = homes[row["id"]]
         return f"[lesson {slug[:2]}, {heading}](notebooks/{slug}.ipynb#{anchor})"
-    slug = next((slug for slug, *_ in homes.values() if slug.endswith(f"_{row['lesson']}")), "")
+    slug = slugs.get(row["lesson"], "")
     return f"[lesson {slug[:2]}](notebooks/{slug}.ipynb)" if slug else ""
 
 

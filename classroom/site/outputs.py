@@ -29,16 +29,35 @@ def cleaned(outputs: Sequence[NotebookNode], pictures: Pictures, where: str) -> 
     Progress bars and other widgets, which move nothing here, and standard error are left out.
     Raises ValueError for an output that names a folder of this machine.
     """
-    return [found for output in outputs for found in _cleaned(output, pictures, where)]
+    joined = _joined(outputs)
+    return [found for output in joined for found in _cleaned(output, pictures, where)]
+
+
+def _joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Put what was printed in pieces together, as a progress bar is."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output.output_type == "stream" and last.get("name") == output.name == "stdout":
+            found[-1] = type(output)(last | {"text": last["text"] + output.text})
+        else:
+            found.append(output)
+    return found
+
+
+def _settled(text: str) -> str:
+    """Return what is left on a screen where each carriage return lets a line begin anew."""
+    return "\n".join(line.rpartition("\r")[2] for line in text.split("\n"))
 
 
 def _cleaned(output: NotebookNode, pictures: Pictures, where: str) -> Iterator[NotebookNode]:
     from nbformat import from_dict
 
     if output.output_type == "stream":
-        if output.name == "stdout":
-            refuse_own_paths(output.text)
-            yield output
+        text = _settled(output.text)
+        if output.name == "stdout" and text.strip():
+            refuse_own_paths(text)
+            yield from_dict({"output_type": "stream", "name": "stdout", "text": text})
         return
     data = output.get("data", {})
     kind = next((kind for kind in _KINDS if kind in data), None)

@@ -78,9 +78,10 @@ def _made(
         pictures.used |= explorers.files(found)
         markup = explorers.markup(found, f"{name}-{number}", FIGURES)
         return [v4.new_markdown_cell(markup)]
-    outputs = cleaned(cell.outputs, pictures, FIGURES)
     if "course.doctor" in cell.source and cell.outputs:
         outputs = [v4.new_output("stream", text=_DOCTOR)]
+    else:
+        outputs = cleaned(cell.outputs, pictures, FIGURES)
     metadata = {"tags": ["hide-input"]} if _only_imports(cell.source) else {}
     return [v4.new_code_cell(cell.source, outputs=outputs, metadata=metadata)]
 

@@ -20,6 +20,8 @@ GROUPS = {
 }  # fmt: skip
 """The pages: a title, a sentence, and the modules whose public names they list."""
 
+_MODULES = re.compile(r"~?\b(?:[a-z_]\w*\.)+(?=[A-Z])|~(?=\w)")
+
 
 def reference_pages() -> dict[str, str]:
     """Return the pages in reStructuredText, for autodoc, by their names."""
@@ -37,6 +39,13 @@ def reference_pages() -> dict[str, str]:
 def as_text(app: object, what: str, name: str, obj: object, options: object, lines: list) -> None:
     """Make reStructuredText of a docstring that is plain text: for `autodoc-process-docstring`."""
     lines[:] = [_line(line) for line in _with_room("\n".join(lines)).splitlines()]
+
+
+def short(
+    app: object, what: str, name: str, obj: object, options: object, signature: str, returns: str
+) -> tuple[str | None, str | None]:
+    """Return a signature with the last names of its types: for `autodoc-process-signature`."""
+    return tuple(text and _MODULES.sub("", text) for text in (signature, returns))
 
 
 def _line(line: str) -> str:
@@ -60,7 +69,7 @@ def _with_room(text: str) -> str:
         begins = bool(re.match(r"\s*- ", line))
         if begins and not in_list and made and made[-1].strip():
             made.append("")
-        if in_list and not begins and line.strip() and not line.startswith(" "):
+        if in_list and not begins and line[:1].strip() and made[-1].strip():
             made.append("")
         in_list = begins or (in_list and (line.startswith(" ") or not line.strip()))
         made.append(line)

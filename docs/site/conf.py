@@ -4,8 +4,8 @@ from pathlib import Path
 
 import course
 from classroom.site import mathjax
-from classroom.site.links import repository
-from classroom.site.reference import as_text
+from classroom.site.book import repository
+from classroom.site.reference import as_text, short
 
 project = "Steady Frames"
 author = "The Steady Frames authors"
@@ -45,7 +45,6 @@ myst_heading_slug_func = "classroom.site.links.anchor"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-python_maximum_signature_line_length = 88
 default_role = "code"
 
 _address = repository(Path(__file__).parents[2])
@@ -77,3 +76,4 @@ def setup(app):
     """Read the packages' docstrings as the plain text that they are."""
     app.add_config_value("made_by", "", "env")  # other code makes other pages: read all again
     app.connect("autodoc-process-docstring", as_text)
+    app.connect("autodoc-process-signature", short)

@@ -57,7 +57,16 @@ function ledgerTools() {
     });
 }
 
+// The theme's folds in the navigation have an arrow and no words.
+function nameFolds() {
+  for (const summary of document.querySelectorAll(".bd-sidebar summary")) {
+    const link = summary.closest("li").querySelector("a");
+    summary.setAttribute("aria-label", `Pages below ${link.textContent.trim()}`);
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  nameFolds();
   document.querySelectorAll(".explorer").forEach(wake);
   ledgerTools();
   if (location.hash) openTarget();
