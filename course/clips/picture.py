@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy
 import torch
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation
 
 from .findings import Findings
@@ -103,7 +104,9 @@ def _upright(colours: torch.Tensor, frame: av.VideoFrame, path: Path) -> torch.T
 
 def _turn(frame: av.VideoFrame, path: Path) -> tuple[bool, bool, bool]:
     """Return whether rows become columns, and then whether x and y run backwards."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would hold the frame and be held by it: frames of 1080p would then lie about
+    # until Python looks for circles, 500 MiB of them in 300 frames.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")
     if data is None:
         return False, False, False
     # A stored point (x, y) is shown at (a x + c y, b x + d y), up to a shift.
