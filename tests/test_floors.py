@@ -159,7 +159,6 @@ OTHER_SIZES = {
     "course.adapters": "LoRA in, out and on disk, with what a spoilt file is told",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",
-    "course.clips.findings": "what a reader is told, each in a line",
     "course.clips.high_range": "one mapping of colours",
     "course.clips.sound": "one copy of packets",
     "course.editing.measure": "the metrics of one edit, in one function",

@@ -57,9 +57,9 @@ class Animation:
         self._image.seek(0)
         return timing_of(ends[:-1], Fraction(1, 1000), n_frames)
 
-    def frames(self) -> Iterator[Image.Image]:
-        """Yield the pictures in the order of showing."""
-        for index in range(self.timing.n_packets):
+    def frames(self, first: int = 0) -> Iterator[Image.Image]:
+        """Yield the pictures in the order of showing, from number `first` on."""
+        for index in range(first, self.timing.n_packets):
             try:
                 self._image.seek(index)
                 yield ImageOps.exif_transpose(self._image).convert("RGBA")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import av
 
 from .findings import Findings
+from .seeking import Entry, SeekError, packets_from
 
 _UNREADABLE = (av.error.FFmpegError, OSError, EOFError)
 
@@ -16,14 +17,16 @@ def decoded(
     stream: av.VideoStream,
     context: av.VideoCodecContext,
     findings: Findings,
+    entry: Entry | None = None,
 ) -> Iterator[av.VideoFrame]:
     """Yield the stream's frames in the order of showing; note which are damaged.
 
-    A packet that cannot be decoded is left out; an empty one repeats the picture before it. Raises
-    what PyAV raises where the container itself cannot be read on and nothing was decoded.
+    With an entry they begin at its picture; SeekError is raised where that is not found. A packet
+    that cannot be decoded is left out; an empty one repeats the picture before it. Raises what PyAV
+    raises where the container itself cannot be read on and nothing was decoded.
     """
-    index, last = 0, None
-    for packet in _packets(container, stream):
+    index, last = (0 if entry is None else entry.index), None
+    for packet in _packets(container, stream, entry):
         if packet is not None and packet.size == 0 and packet.dts is not None:
             frames = [] if last is None else [last]
         else:
@@ -32,17 +35,27 @@ def decoded(
             findings.undecoded.append(index)
             continue
         for frame in frames:
+            if entry is not None and last is None and _is_before(frame, entry):
+                continue
             if frame.is_corrupt or packet.is_corrupt:
                 findings.damaged.append(index)
             yield frame
             index, last = index + 1, frame
 
 
+def _is_before(frame: av.VideoFrame, entry: Entry) -> bool:
+    if frame.pts is not None and frame.pts < entry.stamp:
+        return True
+    if frame.pts != entry.stamp or frame.is_corrupt:
+        raise SeekError  # it needs what lies before the key frame
+    return False
+
+
 def _packets(
-    container: av.container.InputContainer, stream: av.VideoStream
+    container: av.container.InputContainer, stream: av.VideoStream, entry: Entry | None
 ) -> Iterator[av.Packet | None]:
     """Yield the packets, and None where the file breaks off."""
-    packets = container.demux(stream)
+    packets = container.demux(stream) if entry is None else packets_from(container, stream, entry)
     n_packets = 0
     while True:
         try:

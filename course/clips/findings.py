@@ -26,6 +26,11 @@ class Findings:
     timing: str = ""
     missing: str = ""
 
+    def forget_damage(self) -> None:
+        """Begin to count anew, for what is decoded once more."""
+        self.damaged.clear()
+        self.undecoded.clear()
+
     def sentences(self) -> list[str]:
         """Return one sentence for each thing that a user should know."""
         damaged = f"{_frames(self.damaged)} damaged and shown as far as possible"

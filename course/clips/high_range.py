@@ -1,7 +1,8 @@
-"""High dynamic range (PQ, HLG) and BT.2020 colours on an ordinary screen.
+"""High dynamic range (PQ, HLG) and wide colours (BT.2020, P3) on an ordinary screen.
 
 The wheels of PyAV hold no zscale, FFmpeg's filter for this. Sources: Rec. ITU-R BT.2100 (the two
-transfer functions), BT.2408 (reference white at 203 cd/m2), BT.2087 (the colour matrix).
+transfer functions), BT.2408 (reference white at 203 cd/m2), BT.2087 (BT.2020's matrix); P3's
+follows from the primaries of SMPTE EG 432-1.
 """
 
 from __future__ import annotations
@@ -11,15 +12,25 @@ import torch
 HIGH_RANGE = {16: "high dynamic range (PQ)", 18: "high dynamic range (HLG)"}
 """The transfer functions of H.273 that reach beyond an ordinary screen's white."""
 
-WIDE_PRIMARIES = (9,)  # BT.2020
+WIDE_PRIMARIES = {
+    9: "wide colours (BT.2020)",
+    11: "wide colours (P3)",  # its own white is a cinema's; files that say so mean white by it
+    12: "wide colours (Display P3)",
+}
+"""The primaries of H.273 that reach beyond BT.709's, as phones store them."""
 
 _REFERENCE_WHITE = 203.0  # cd/m2
 _SCREEN_GAMMA = 2.4  # BT.1886
 _KNEE = 0.75  # up to here light stays as it is; what is brighter is pressed into the rest
-_TO_BT709 = (
+_BT2020_TO_BT709 = (
     (1.6605, -0.5876, -0.0728),
     (-0.1246, 1.1329, -0.0083),
     (-0.0182, -0.1006, 1.1187),
+)
+_P3_TO_BT709 = (
+    (1.2249, -0.2249, 0.0),
+    (-0.0421, 1.0421, 0.0),
+    (-0.0196, -0.0786, 1.0983),
 )
 
 
@@ -31,7 +42,9 @@ def to_standard(colours: torch.Tensor, transfer: int, primaries: int) -> torch.T
     """
     light = _light(colours, transfer)
     if primaries in WIDE_PRIMARIES:
-        matrix = torch.tensor(_TO_BT709, dtype=light.dtype)
+        matrix = torch.tensor(
+            _BT2020_TO_BT709 if primaries == 9 else _P3_TO_BT709, dtype=light.dtype
+        )
         light = torch.einsum("ij,jhw->ihw", matrix, light).clamp(min=0)
     if transfer in HIGH_RANGE:
         brightest = light.amax(0, keepdim=True).clamp(min=1e-6)

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy
 import torch
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Interpolation
 
 from .findings import Findings
@@ -20,6 +21,9 @@ if hasattr(Interpolation, "ACCURATE_RND"):  # PyAV before 18 takes one name and 
     CHROMA |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 BT709, UNSPECIFIED = 1, 2  # code points of H.273
 _HD_WIDTH, _HD_HEIGHT = 1280, 577  # from here on players take untagged colours for BT.709
+_OTHER_MATRICES = {8: "YCgCo", 14: "ICtCp", 15: "IPT-PQ-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
+_XYZ = 10  # primaries of H.273
+_DOLBY_VISION = {"DOVI_RPU_BUFFER", "DOVI_METADATA"}
 _TAGS = "color_trc", "color_primaries"  # PyAV 17 and later know them
 _WIDEST_PIXEL = 8  # times as wide as high: what lies beyond is no shape but a mistake
 
@@ -34,6 +38,7 @@ def picture(
     enlarged twenty times as fast, by their nearest pixel. Raises ValueError for a picture that is
     turned by other than quarters, or whose colours are coded in a way that is not known.
     """
+    _refuse_other_colours(frame, path)
     try:
         colours = _colours(frame, findings, {} if coarse else {"interpolation": CHROMA})
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -42,6 +47,22 @@ def picture(
             f"({frame.format.name}, matrix {int(frame.colorspace)}). Convert it to mp4 (H.264)."
         ) from error
     return _upright(colours, frame, path)
+
+
+def _refuse_other_colours(frame: av.VideoFrame, path: Path) -> None:
+    """Raise ValueError for what FFmpeg would decode and show in colours that are not meant."""
+    transfer, matrix = getattr(frame, "color_trc", UNSPECIFIED), int(frame.colorspace)
+    names = {data.type.name for data in SideDataContainer(frame)}
+    if transfer == UNSPECIFIED and names & _DOLBY_VISION:
+        kind = "Dolby Vision without a picture for ordinary screens (profile 5)"
+    elif matrix in _OTHER_MATRICES or getattr(frame, "color_primaries", UNSPECIFIED) == _XYZ:
+        kind = _OTHER_MATRICES.get(matrix, "XYZ, as in a cinema")
+    else:
+        return
+    raise ValueError(
+        f"{path} has colours that are coded in a way that is not known here ({kind}). Convert it "
+        "to mp4 (H.264) with the app or camera that made it."
+    )
 
 
 def turned(frame: av.VideoFrame, path: Path) -> bool:
@@ -70,7 +91,7 @@ def _colours(frame: av.VideoFrame, findings: Findings, options: dict[str, object
     if transfer in HIGH_RANGE or primaries in WIDE_PRIMARIES:
         pixels = frame.to_ndarray(format="rgb48le", **options)
         mapped = to_standard(_planes(pixels, 65535), transfer, primaries)
-        kind = HIGH_RANGE.get(transfer, "wide colours (BT.2020)")
+        kind = HIGH_RANGE.get(transfer) or WIDE_PRIMARIES[primaries]
         findings.mapped = f"{kind} is mapped to the range and colours of an ordinary screen"
         return mapped
     if frame.format.has_palette or any(part.is_alpha for part in frame.format.components):
@@ -103,7 +124,9 @@ def _upright(colours: torch.Tensor, frame: av.VideoFrame, path: Path) -> torch.T
 
 def _turn(frame: av.VideoFrame, path: Path) -> tuple[bool, bool, bool]:
     """Return whether rows become columns, and then whether x and y run backwards."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would hold the frame and be held by it: frames of 1080p would then lie about
+    # until Python looks for circles, 500 MiB of them in 300 frames.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")
     if data is None:
         return False, False, False
     # A stored point (x, y) is shown at (a x + c y, b x + d y), up to a shift.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from .decoding import decoded, deinterlaced
 from .findings import Findings
 from .opening import check_whole, decoder, is_encrypted, opened, video_stream
 from .picture import picture, pixel_shape
+from .seeking import Entry, SeekError
 from .stamps import Timing, missing_part, timing
 
 
@@ -27,7 +29,7 @@ class Source(Protocol):
     sound: str
     pixel_shape: Fraction
 
-    def frames(self) -> Iterator[object]: ...
+    def frames(self, first: int = 0) -> Iterator[object]: ...
     def picture(self, frame: object, *, coarse: bool = False) -> torch.Tensor: ...
 
 
@@ -42,19 +44,36 @@ class Video:
         self.pixel_shape = Fraction(1)
         with opened(path) as container:
             stream = video_stream(container, path)
-            self.timing = timing(container, stream)
+            self._codec = stream.codec_context.name
+            self.timing, self._stamps = timing(container, stream)
             check_whole(container, stream, path)
             findings.timing = self.timing.note
             findings.missing = missing_part(container, stream, self.timing, path)
             self.caption = container.metadata.get("description", "")
             self.sound = sound_of(container)
 
-    def frames(self) -> Iterator[av.VideoFrame]:
-        """Yield the frames in the order of showing; raises ValueError where few can be decoded."""
+    def frames(self, first: int = 0) -> Iterator[av.VideoFrame]:
+        """Yield the frames in the order of showing, from number `first` on.
+
+        Raises ValueError where few can be decoded.
+        """
+        entry = self._stamps.entry(first, self._codec)
+        if entry is not None:
+            frames = self._decoded(entry)
+            with suppress(SeekError, StopIteration):
+                for _ in range(first - entry.index):
+                    next(frames)
+                yield next(frames)  # from here on nothing raises SeekError
+                yield from frames
+                return
+            self.findings.forget_damage()
+        yield from islice(self._decoded(None), first, None)
+
+    def _decoded(self, entry: Entry | None) -> Iterator[av.VideoFrame]:
         found, n_frames = self.findings, 0
         with opened(self.path) as container:
             stream = video_stream(container, self.path)
-            frames = decoded(container, stream, decoder(stream), found)
+            frames = decoded(container, stream, decoder(stream), found, entry)
             try:
                 for frame in deinterlaced(frames, found):
                     n_frames += 1

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import av
 
+from .seeking import Packets
+
 MAX_PACKETS = 200_000  # almost two hours at 30 frames a second; beyond, the rest is like these
 _PAUSE = 2.5  # times the typical distance: longer ones are pauses, shorter parts of it crowd
 _AGREE = 0.02  # a header this near to the stamps is right, and exact where they are rounded
@@ -37,21 +39,25 @@ class Timing:
     last: float | None = None
 
 
-def timing(container: av.container.InputContainer, stream: av.VideoStream) -> Timing:
+def timing(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> tuple[Timing, Packets]:
     """Read through the stream's packets, without decoding one, and return their timing."""
     stamps: list[int] = []
+    seen = Packets()
     n_packets, n_missing = 0, 0
     try:
         for packet in islice(container.demux(stream), MAX_PACKETS):
             if packet.size == 0 and packet.dts is None:  # not a picture: the end
                 continue
             n_packets += 1
+            seen.add(packet)
             stamps += [] if packet.pts is None else [packet.pts]
             n_missing += packet.pts is None
     except (av.error.FFmpegError, OSError, EOFError):
-        pass  # decoding will meet the damage too, and tell it
+        seen.complete = False  # decoding will meet the damage too, and tell it
     unit = stream.time_base or Fraction(1)
-    return timing_of(stamps, unit, n_packets, n_missing, _rates(stream))
+    return timing_of(stamps, unit, n_packets, n_missing, _rates(stream)), seen
 
 
 def missing_part(

@@ -107,7 +107,7 @@ def read_clip(
         first = math.floor(Fraction(start) * own + Fraction(1, 2))
         left = max(0, math.ceil((clip.timing.n_packets - first) * rate / own))
         most = None if n_frames is None else min(n_frames, sys.maxsize)
-        frames = islice(_picked(clip.frames(), first, own / rate), most)
+        frames = islice(_picked(clip.frames(first), own / rate), most)
         pictures = (_sized(clip, frame, size, fit, path) for frame in frames)
         stacked = _stacked(pictures, left if n_frames is None else min(left, n_frames), path)
         caption = clip.caption
@@ -116,9 +116,9 @@ def read_clip(
     return Clip(stacked, float(rate), caption)
 
 
-def _picked(frames: Iterator[object], first: int, step: Fraction) -> Iterator[object]:
-    """Yield the frames nearest to first, first + step, first + 2 step ... (step 1 or more)."""
-    moments = (math.floor(first + index * step + Fraction(1, 2)) for index in count())
+def _picked(frames: Iterator[object], step: Fraction) -> Iterator[object]:
+    """Yield the frames nearest to 0, step, 2 step ... (step 1 or more)."""
+    moments = (math.floor(index * step + Fraction(1, 2)) for index in count())
     wanted = next(moments)
     for index, frame in enumerate(frames):
         if index == wanted:

@@ -170,6 +170,8 @@ def _edit(
             edit_one(one, _files(row, options), pipe)
         changes = results.figures_of(row.output) | {"state": results.DONE}
     except Exception as error:  # whatever it is, the other clips can do without it
+        if _was_stopped(error):
+            raise
         line = message(error, "course edit") or f"{type(error).__name__}: {error}"
         changes = {"state": results.FAILED, "note": line.removeprefix("course edit: ")}
     seconds = time.perf_counter() - start
@@ -179,6 +181,13 @@ def _edit(
     results.change_result(folder, row.output.name, seconds=f"{seconds:.1f}", **changes)
     note = f" ({changes['note']})" if changes["note"] else ""
     print(f"{told} {row.name}: {changes['state']}, {seconds:.0f} s{note}", flush=True)
+
+
+def _was_stopped(error: BaseException | None) -> bool:
+    """Return whether a library made an error of its own out of Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _finish(folder: Path, rows: list[Row]) -> None:

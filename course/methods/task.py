@@ -98,11 +98,13 @@ class Task:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
-        """Time a stage and show its bar, as text: a widget is broken when a file opens again."""
+        """Time a stage and show its progress bar."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
-        stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-        with tqdm(None, name, total, False, stream, disable=not self.progress) as bar:
+        # In a notebook as text on stdout: a widget would be broken when the file is opened again.
+        file = sys.stdout if "ipykernel" in sys.modules else None
+        quiet = not self.progress
+        with tqdm(total=total, desc=name, disable=quiet, leave=False, file=file) as bar:
             yield bar
         self.seconds[name] = time.perf_counter() - start
 
@@ -218,7 +220,7 @@ class Task:
             return part(latents[frames], timestep)
 
     def _parts(self, text: str, guidance: float) -> Callable[[slice], Predictor]:
-        """Return the noise prediction of a chunk by its frames; one for all if nothing differs."""
+        """Return the noise prediction of a chunk by its frames; one for all where they agree."""
         if self.tokens is None and self.control is None:
             # One text tensor, whose keys `cached_text` computes only once.
             whole = self._part(text, guidance, None)

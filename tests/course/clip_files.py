@@ -81,8 +81,9 @@ def encode(
         stream = container.add_stream(codec, rate=rate, options=options or {"crf": "8"})
         stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pix_fmt
         context = stream.codec_context
-        # AVI counts frames: finer stamps would be so many empty ones.
-        unit = 1 / Fraction(rate) if path.suffix == ".avi" else Fraction(1, 1000)
+        # AVI counts frames: finer stamps would be so many empty ones. MPEG-2 knows no others.
+        counts = path.suffix == ".avi" or codec == "mpeg2video"
+        unit = 1 / Fraction(rate) if counts else Fraction(1, 1000)
         context.time_base = unit
         context.colorspace, context.color_trc, context.color_primaries = tags
         context.color_range = colour_range

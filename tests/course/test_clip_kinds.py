@@ -345,3 +345,60 @@ def test_a_tag_that_is_no_text_does_no_harm(tmp_path):
     content = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "a.mp4").write_bytes(content.replace(b"CAPTION", b"\xff\xfe\xfd\xfc\xfb\xfa\xf9"))
     assert read_clip(tmp_path / "a.mp4").n_frames == 8
+
+
+@pytest.mark.parametrize("primaries", [11, 12])
+def test_the_wide_colours_of_a_phone_become_those_of_a_screen(tmp_path, primaries):
+    mild = torch.tensor([0.6, 0.5, 0.4])
+    pixels = numpy.full((4, 32, 32, 3), 0, numpy.uint8) + (255 * mild.numpy()).round().astype("u1")
+    path = encode(tmp_path / "a.mov", pixels, tags=(1, 1, primaries))
+    with pytest.warns(ClipWarning, match=r"wide colours \(.*P3\)"):
+        found = read_clip(path).frames.mean((0, 2, 3))
+    red, green, blue = (mild**2.4).tolist()
+    light = torch.tensor(
+        [
+            1.2249 * red - 0.2249 * green,
+            1.0421 * green - 0.0421 * red,
+            1.0983 * blue - 0.0196 * red - 0.0786 * green,
+        ]
+    )
+    torch.testing.assert_close(found, light ** (1 / 2.4), atol=0.01, rtol=0)
+
+
+def test_grey_stays_grey_whatever_the_primaries(tmp_path):
+    for primaries in (9, 12):
+        path = encode(
+            tmp_path / "a.mov", numpy.full((4, 32, 32, 3), 128, numpy.uint8), tags=(1, 1, primaries)
+        )
+        with pytest.warns(ClipWarning, match="wide colours"):
+            frames = read_clip(path).frames
+        assert float((frames - 128 / 255).abs().max()) < 0.01
+
+
+def test_dolby_vision_that_needs_its_own_decoder_is_refused(tmp_path, monkeypatch):
+    from course.clips import picture
+
+    path = encode(tmp_path / "a.mkv", numbered(4), tags=(2, 2, 2))
+    assert read_clip(path).n_frames == 4
+    monkeypatch.setattr(picture, "SideDataContainer", lambda frame: _Described())
+    with pytest.raises(ValueError, match="Dolby Vision"):
+        read_clip(path)
+
+
+class _Described(list):
+    """The side data that FFmpeg gives with a frame of Dolby Vision; no encoder here writes it."""
+
+    def __init__(self) -> None:
+        from types import SimpleNamespace
+
+        super().__init__([SimpleNamespace(type=SimpleNamespace(name="DOVI_METADATA"))])
+
+    def get(self, name: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize(("tags", "kind"), [((14, 16, 9), "ICtCp"), ((1, 1, 10), "XYZ")])
+def test_colours_that_would_come_out_wrong_are_refused_by_name(tmp_path, tags, kind):
+    path = encode(tmp_path / "a.mkv", numbered(4), tags=tags)
+    with pytest.raises(ValueError, match=f"colours that are coded.*{kind}"):
+        read_clip(path)

@@ -205,3 +205,17 @@ def test_two_processes_take_the_lines_in_turn_and_write_one_table(clips, tmp_pat
     ) == sorted(file.name for file in (tmp_path / "two").iterdir())
     for name, record in one.items():
         assert {**record, "seconds": ""} == {**two[name], "seconds": ""}
+
+
+def test_ctrl_c_ends_the_rest_even_where_a_library_swallows_it(clips, tmp_path, monkeypatch):
+    def swallowed(*args, **kwargs):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("something else") from error
+
+    monkeypatch.setattr("course.commands.edit._edited", swallowed)
+    path = table(tmp_path, line("a.mp4"), line("b.mp4"))
+    with pytest.raises(RuntimeError):  # only a signal turns this into a stop of the command
+        main(arguments(clips, path, tmp_path / "out"))
+    assert {record["state"] for record in answers(tmp_path / "out").values()} == {"waiting"}
