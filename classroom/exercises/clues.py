@@ -28,6 +28,43 @@ def echoes(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
             yield f"Your answer is the argument {name} as it came in."
 
 
+def sums(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield the argument that was added to the right answer, or from which it was taken."""
+    count = len(pairs[0].arguments)
+    for index, value in enumerate(pairs[0].arguments):
+        if not isinstance(value, Tensor) or value.shape != pairs[0].expected.shape:
+            continue
+        name = argument_name(exercise.reference, index, count)
+        for words, change in (
+            ("Your answer is the right one plus {}.", lambda right, part: right + part),
+            ("Your answer is the right one less {}.", lambda right, part: right - part),
+            ("Your answer is {} less the right one.", lambda right, part: part - right),
+        ):
+            if all_equal(
+                pairs,
+                lambda right, pair, i=index, change=change: change(
+                    right, pair.arguments[i].detach().double()
+                ),
+                with_pair=True,
+            ):
+                yield words.format(name)
+
+
+def confusion(expected: Sequence[object], came: Sequence[object]) -> str | None:
+    """Return what stands for what, where all wrong texts, truth values or counts do the same."""
+    kinds = (str, bool, int)
+    if not all(isinstance(value, kinds) for value in (*expected, *came)):
+        return None
+    wrong = {(right, mine) for right, mine in zip(expected, came) if right != mine}
+    if len(wrong) != 1 or sum(right != mine for right, mine in zip(expected, came)) < 2:
+        return None
+    (right, mine), *_ = wrong
+    if not isinstance(mine, type(right)):
+        return None
+    place = "where" if right in came else "wherever"
+    return f"All that is wrong: {mine!r} stands {place} {right!r} is right."
+
+
 def patterns(pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield what the wrong values have in common."""
     yield from _sameness(pairs)
@@ -44,8 +81,6 @@ def patterns(pairs: Sequence[Pair]) -> Iterator[str]:
 
 
 def _sameness(pairs: Sequence[Pair]) -> Iterator[str]:
-    if all(not magnitude(pair.came) for pair in pairs):
-        yield "Your answer is 0 on every input."
     first = pairs[0].came
     if all(pair.came.shape == first.shape and pair.equal(first) for pair in pairs):
         yield "Your answer is the same on every input, and the right one is not."

@@ -12,7 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from classroom.exercises.clues import echoes, patterns
+from classroom.exercises.altered import altered
+from classroom.exercises.clues import confusion, echoes, patterns, sums
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
 from classroom.exercises.pairs import Pair, all_equal, pair_of
@@ -31,10 +32,16 @@ def relation(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
         return None
     tuples = [trial.expected.value for trial in trials]
     if not all(isinstance(value, (tuple, list)) for value in tuples):
-        return _said(exercise, [pair_of(t, t.expected.value, t.came.value) for t in trials])
+        pairs = [pair_of(t, t.expected.value, t.came.value) for t in trials]
+        return (
+            confusion(tuples, [trial.came.value for trial in trials])
+            or _said(exercise, pairs)
+            or altered(exercise, trials)
+            or _in_common(pairs)
+        )
     if len({len(value) for value in tuples}) > 1:
         return None
-    return _of_parts(exercise, trials, len(tuples[0]))
+    return altered(exercise, trials) or _of_parts(exercise, trials, len(tuples[0]))
 
 
 def _of_parts(exercise: Exercise, trials: Sequence[Trial], count: int) -> str | None:
@@ -50,9 +57,20 @@ def _of_parts(exercise: Exercise, trials: Sequence[Trial], count: int) -> str | 
     fine = [index for index in range(count) if right[index]]
     sentences = [f"Value {index} of the result is right on all inputs." for index in fine]
     for index, part in enumerate(parts):
-        if not right[index] and (said := _said(exercise, part)):
+        if not right[index] and (said := _said(exercise, part) or _in_common(part)):
             sentences.append(f"Value {index} of the result: {said}")
     return " ".join(sentences) or None
+
+
+def _in_common(pairs: Sequence[Pair | None]) -> str | None:
+    """Return what the wrong values have in common: the vaguest that can be said."""
+    if len(pairs) < _FEWEST or any(pair is None for pair in pairs):
+        return None
+    if any(pair.came.shape != pair.expected.shape for pair in pairs):
+        return None
+    if all(pair.equal(pair.expected) for pair in pairs):
+        return None  # right in value; the fault is of another kind
+    return next(patterns(pairs), None)
 
 
 def _said(exercise: Exercise, pairs: Sequence[Pair | None]) -> str | None:
@@ -73,6 +91,7 @@ def _transposed(value: Tensor) -> Tensor:
 
 
 _BY_ELEMENT: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (
+    ("Your answer is 0 on every input.", torch.zeros_like),
     ("The sign is turned round: your answer is minus the right one on every input.", torch.neg),
     ("Your answer is the absolute value of the right one.", torch.abs),
     ("Your answer is the square of the right one. Is a root missing?", torch.square),
@@ -101,11 +120,11 @@ def _of_values(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
             yield sentence
     yield from echoes(exercise, pairs)
     yield from _constants(pairs)
+    yield from sums(exercise, pairs)
     for name, of in _quantities(exercise, pairs):
         for sentence, change in _BY_QUANTITY:
             if all_equal(pairs, partial(_with, change, of), with_pair=True):
                 yield f"Your answer is the right one {sentence.format(name)}."
-    yield from patterns(pairs)
 
 
 _BY_QUANTITY: tuple[tuple[str, Callable[[Tensor, float], Tensor]], ...] = (

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 from torch.linalg import matrix_rank
 
@@ -197,13 +198,14 @@ def recovered_figure(errors: Mapping[str, Sequence[float]], times: Sequence[int]
     `errors[label]` has one mean squared error a time. Source: Eq. 5, at fixed draws.
     """
     figure = Figure(figsize=(6.6, 3.6), dpi=100)
-    axes = figure.subplots()
-    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.15, top=0.95)
+    axes = figure.subplots(gridspec_kw={"left": 0.12, "right": 0.97, "bottom": 0.15, "top": 0.95})
     styles = zip(PALETTE, _MARKS, ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 3)), "--"))
     for (label, values), (colour, mark, line) in zip(errors.items(), styles):
         axes.plot(times, list(values), marker=mark, color=colour, linestyle=line, label=label)
     axes.set(xlabel="diffusion time (1000: all noise)", ylabel="mean squared error of the noise")
     axes.set(yscale="log", xticks=list(times))
+    axes.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
+    axes.yaxis.minorticks_off()
     axes.legend(fontsize=8, frameon=False)
     _clean(axes)
     parts = [f"{label} from {v[0]:.4f} to {v[-1]:.4f}, mean {sum(v) / len(v):.4f}"

@@ -12,8 +12,8 @@ def _count(weight: float) -> int:
     return 3 if weight > 1 else 1
 
 
-_PLAIN = (0.3, 0.9, 1.0, 1.2, 3.0, -0.5, -3.0)
-_CLOSE = (0.999, 1.001, 1.05)  # the outer solutions lie so near to 0 that a coarse grid misses them
+# From 0.999 on the outer solutions lie so near to 0 that a coarse grid misses them.
+_WEIGHTS = (0.3, 0.9, 1.0, 1.2, 3.0, -0.5, -3.0, 0.999, 1.001, 1.0001, 1.05, 40.0, -1.0, 0.0)
 
 
 COUNT_IDEAL_POINTS = Exercise(
@@ -21,10 +21,7 @@ COUNT_IDEAL_POINTS = Exercise(
     lesson=LESSON,
     title="How many ideal points?",
     reference=_count,
-    cases=lambda generator: [
-        Case(f"w = {weight:g}", (weight,))
-        for weight in (0.3, 0.9, 1.0, 1.2, 3.0, -0.5, -3.0, 0.999, 1.001, 1.05, 40.0, -1.0, 0.0)
-    ],
+    cases=lambda generator: [Case(f"w = {weight:g}", (weight,)) for weight in _WEIGHTS],
     misconceptions=(
         Misconception(
             "always_one",

@@ -143,7 +143,7 @@ def head_bounds_figure(error: Tensor, printed_bound: Tensor) -> Figure:
     shares = (error / printed_bound).tolist()
     figure, axes = one_panel()
     axes.axhline(1, color=GREY, linestyle="--")
-    axes.text(-0.45, 1.02, "the printed bound", color=GREY, fontsize=9)
+    axes.text(-0.45, 0.98, "the printed bound", color=GREY, fontsize=9, va="top")
     for head, share in enumerate(shares):
         mark, colour = ("X", ORANGE) if share > 1 else ("o", GREEN)
         axes.vlines(head, min(1, share), max(1, share), color=colour, linewidth=2)

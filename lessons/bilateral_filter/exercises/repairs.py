@@ -50,6 +50,25 @@ def _columns(kernel: Tensor) -> Tensor:
     return kernel / kernel.sum(0)
 
 
+def _is_a_round(arguments: tuple, matrix: Tensor) -> bool:
+    """Return whether a matrix is one of the first on the way: rows and columns in turns, or both.
+
+    The first two of the turns have names of their own.
+    """
+    kernel = arguments[0]
+    if matrix.shape != kernel.shape or not matrix.isfinite().all():
+        return False
+    rows = columns = kernel
+    factor = torch.ones_like(kernel[0])
+    for _ in range(60):
+        rows, columns = _columns(_rows(rows)), _rows(_columns(columns))
+        factor = (factor / (kernel @ factor)).sqrt()
+        passed = rows, columns, _rows(rows), _columns(columns), factor[:, None] * kernel * factor
+        if any(torch.allclose(matrix, each, rtol=0, atol=1e-6) for each in passed):
+            return True
+    return False
+
+
 def _square_roots(kernel: Tensor) -> Tensor:
     factor = kernel.sum(1).rsqrt()
     return factor[:, None] * kernel * factor
@@ -108,6 +127,13 @@ DOUBLY_STOCHASTIC = Exercise(
             "You divide everything by one number. Each row and each column needs a factor of its "
             "own.",
             lambda kernel: kernel * len(kernel) / kernel.sum(),
+        ),
+        Misconception(
+            "few_rounds",
+            "You are on the way, and stop too early: the sums are near one on small kernels and "
+            "further off on others. Go on until nothing changes, or for some hundred rounds.",
+            lambda kernel: _columns(_rows(_columns(_rows(_columns(_rows(kernel)))))),
+            matches=_is_a_round,
         ),
     ),
     properties=(_sums_to_one(1, "row"), _sums_to_one(0, "column")),

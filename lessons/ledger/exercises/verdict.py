@@ -195,6 +195,22 @@ def _sum_of_all(left: float, right: float, tolerance: float, scale: float) -> bo
     return left - right > tolerance * (abs(left) + abs(right) + scale)
 
 
+def _right_side_enlarged(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left > right * (1 + tolerance)
+
+
+def _mean_of_sides(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * (abs(left) + abs(right)) / 2
+
+
+def _at_least_one(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(abs(left), abs(right), 1)
+
+
+def _share_of_the_left(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return (left - right) / left > tolerance
+
+
 IS_VIOLATION = Exercise(
     name="is_violation",
     lesson=LESSON,
@@ -253,6 +269,29 @@ IS_VIOLATION = Exercise(
             "without_absolute_values",
             "A negative side has a magnitude too. Take absolute values before the largest.",
             _without_signs,
+        ),
+        Misconception(
+            "right_side_enlarged",
+            "You made the right side larger by the tolerance. Where it is 0 nothing is added, and "
+            "where it is negative it falls. Take the largest magnitude and the scale.",
+            _right_side_enlarged,
+        ),
+        Misconception(
+            "mean_of_the_sides",
+            "You took the mean of the two magnitudes. Take the largest of them and of the scale.",
+            _mean_of_sides,
+        ),
+        Misconception(
+            "one_for_the_scale",
+            "You put 1 in place of the scale. Where the numbers are small or large by nature, that "
+            "is too much or too little: use the scale that is given.",
+            _at_least_one,
+        ),
+        Misconception(
+            "share_of_the_left_side",
+            "You divided by the left side. It may be 0 or negative, and small beside the scale. "
+            "Compare the difference with the tolerance times the largest of the three.",
+            _share_of_the_left,
         ),
         Misconception(
             "sum_of_magnitudes",

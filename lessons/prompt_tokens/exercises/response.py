@@ -28,6 +28,8 @@ def _slope_cases(generator: torch.Generator) -> list[Case]:
         # exp(q v) is infinite in floating point here, and the shares are not.
         pair = torch.tensor([500.0, -700.0, 0.1], dtype=dtype), torch.tensor([-2.0, 1.0, 3.0])
         cases.append(Case(f"queries far out, {name}", (pair[0], pair[1].to(dtype))))
+        small = torch.tensor([1e-3, 2e-3, -3e-3], dtype=dtype)
+        cases.append(Case(f"long queries and small values, {name}", (800 * small / 1e-3, small)))
     return cases
 
 

@@ -36,9 +36,11 @@ def _background_cases(generator: torch.Generator) -> list[Case]:
             # Frames differ in quality, so that a mean over frames shows.
             share = torch.linspace(0.1, 1, n_frames, dtype=dtype).reshape(-1, 1, 1, 1)
             cases.append(Case(label, (torch.lerp(source, frames, share), source, mask)))
+        near = torch.lerp(source, frames, 0.01)  # a background that is kept well: above 40 dB
+        cases.append(Case(f"8 frames, a background kept well, {name}", (near, source, mask)))
         without = torch.cat([mask[:4], torch.zeros_like(mask[4:])])
         label = f"8 frames, the object leaves after the fourth, {name}"
-        cases.append(Case(label, (*cases[-1].arguments[:2], without)))
+        cases.append(Case(label, (*cases[-2].arguments[:2], without)))
     return cases
 
 

@@ -69,3 +69,46 @@ def test_an_exercise_without_inputs_does_not_give_its_answer_away():
     text = judge(exercise, lambda: 1.5).text
     assert "0.75" not in text and "times" not in text and "inputs" not in text
     assert judge(exercise, lambda: 0.75).message == "Right."
+
+
+WEIGHTED = variant(
+    reference=lambda x, weight: weight**2 * x + x.sin(),
+    cases=lambda g: [
+        Case(f"weight {w}", (x, w)) for (_, x), w in zip(cases_of(g), (0.5, 2.0, 3.0))
+    ],
+    misconceptions=(),
+)
+
+
+def cases_of(generator):
+    return [(each.label, each.arguments[0]) for each in rows(generator)]
+
+
+ALTERED = {
+    "right if the root of weight stands for weight": lambda x, weight: weight * x + x.sin(),
+    "right if 1 stands for weight": lambda x, weight: x + x.sin(),
+    "the right one plus x": lambda x, weight: weight**2 * x + x.sin() + x,
+}
+
+
+@pytest.mark.parametrize("words", ALTERED)
+def test_the_input_that_an_answer_would_fit_is_said(words):
+    assert words in judge(WEIGHTED, ALTERED[words]).message
+
+
+def test_exchanged_arguments_are_said():
+    pairs = [Case(f"{a} and {b}", (a, b)) for a, b in ((1.0, 2.0), (2.0, 5.0), (3.0, 7.0))]
+    exercise = variant(
+        reference=lambda a, b: a - b * b, cases=lambda g: pairs, misconceptions=(), returns="number"
+    )
+    assert "a and b have changed places" in judge(exercise, lambda a, b: b - a * a).message
+
+
+def test_one_text_that_stands_for_another_is_said():
+    cases = [Case(str(n), (n,)) for n in range(1, 7)]
+    exercise = variant(
+        reference=lambda n: ["even", "odd", "odd"][n % 3], cases=lambda g: cases,
+        misconceptions=(), returns="text",
+    )  # fmt: skip
+    message = judge(exercise, lambda n: "odd").message
+    assert "'odd' stands wherever 'even' is right" in message

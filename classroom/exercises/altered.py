@@ -1,0 +1,109 @@
+"""Answers that are the right ones of an altered input: two arguments exchanged, one squared.
+
+A slip in how an argument enters a formula (its root forgotten, its sign, another argument in its
+place) is the right formula on another input. So the reference itself says what such slips give.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, permutations
+
+import torch
+from torch import Tensor
+
+from classroom.exercises.describe import argument_name
+from classroom.exercises.exercise import Exercise
+from classroom.exercises.outcome import run
+from classroom.exercises.pairs import pair_of
+from classroom.exercises.trial import Trial
+
+_FEWEST = 3  # inputs on which the alteration changes the right answer: on fewer it fits by chance
+_SECONDS = 0.5  # an altered input may be one on which a reference never ends
+
+_CHANGES: tuple[tuple[str, Callable], ...] = (
+    ("minus {}", lambda value: -value),
+    ("the square of {}", lambda value: value * value),
+    ("the root of {}", lambda value: abs(value) ** 0.5),
+    ("1 divided by {}", lambda value: 1 / value),
+    ("1 - {}", lambda value: 1 - value),
+    ("twice {}", lambda value: 2 * value),
+    ("half of {}", lambda value: value / 2),
+    ("1", lambda value: value * 0 + 1),
+    ("0", lambda value: value * 0),
+    ("{} transposed", lambda value: value.transpose(-1, -2)),
+    ("{} in reverse order", lambda value: value.flip(0)),
+    ("{} without signs", abs),
+)
+_OF_COUNTS = (("{} + 1", lambda value: value + 1), ("{} - 1", lambda value: value - 1))
+
+
+def altered(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
+    """Return in a sentence of which altered input the answer is right everywhere, or None."""
+    for sentence, change in _alterations(exercise, trials[0].case.arguments):
+        if _explains(exercise, trials, change):
+            return sentence
+    return None
+
+
+def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callable]]:
+    """Yield what may have happened to the arguments, and the function that does it to them."""
+    names = [argument_name(exercise.reference, index, len(first)) for index in range(len(first))]
+    fits = [index for index, value in enumerate(first) if isinstance(value, (Tensor, int, float))]
+    for i, j in combinations(fits, 2):
+        order = {i: j, j: i}
+        yield (
+            f"This is right for another input: {names[i]} and {names[j]} have changed places.",
+            lambda a, order=order: tuple(a[order.get(k, k)] for k in range(len(a))),
+        )
+    for i in fits:
+        counts = isinstance(first[i], int) and not isinstance(first[i], bool)
+        for words, change in _OF_COUNTS if counts else _CHANGES:
+            yield (
+                f"This is right if {words.format(names[i])} stands for {names[i]}.",
+                lambda a, i=i, change=change: (*a[:i], change(a[i]), *a[i + 1 :]),
+            )
+    for i, j in permutations(fits, 2):
+        yield (
+            f"This is right if {names[j]} stands for {names[i]}.",
+            lambda a, i=i, j=j: (*a[:i], a[j], *a[i + 1 :]),
+        )
+
+
+def _explains(exercise: Exercise, trials: Sequence[Trial], change: Callable) -> bool:
+    """Return whether the reference on changed arguments gives what came, on every input."""
+    told = 0
+    for trial in trials:
+        try:
+            arguments = tuple(map(_leaf, change(trial.case.arguments), trial.case.arguments))
+        except Exception:  # no such axis, a division by zero
+            return False
+        with warnings.catch_warnings(action="ignore"):  # of an input that nobody gave
+            outcome = run(exercise.reference, arguments, _SECONDS, silent=True)
+        if outcome.error is not None or outcome.seconds is not None:
+            return False
+        if not _same(trial, outcome.value, trial.came.value):
+            return False
+        told += trial.fault is not None
+    return told >= min(_FEWEST, len(trials))
+
+
+def _leaf(value: object, before: object) -> object:
+    """Return a tensor that records gradients if the one before did."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return value
+    wanted = isinstance(before, Tensor) and before.requires_grad
+    return value.detach().clone().requires_grad_(wanted)
+
+
+def _same(trial: Trial, wanted: object, came: object) -> bool:
+    if isinstance(wanted, (tuple, list)):
+        fits = isinstance(came, (tuple, list)) and len(came) == len(wanted)
+        return fits and all(_same(trial, a, b) for a, b in zip(wanted, came))
+    if isinstance(wanted, complex):  # a root of a negative number
+        return False
+    if isinstance(wanted, bool) or isinstance(came, torch.BoolTensor):
+        return bool(wanted) == bool(came)
+    pair = pair_of(trial, wanted, came)
+    return pair is not None and pair.equal(pair.expected)

@@ -1,0 +1,63 @@
+"""What is said of wrong answers that are no misconception: never a false name, mostly a hint."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+import wrong_answers
+from classroom.exercises import get, judge, names
+from classroom.exercises.judge import Limits
+from classroom.exercises.report import Report
+from classroom.exercises.trial import attempt
+
+_BARE = ("The number is wrong", "The truth value is wrong", "The text is another", "value")
+_COUNTS = ("It is right on", "It is not right yet")
+
+
+def split(slip: wrong_answers.Slip) -> tuple:
+    """Return an answer and the names that fit it."""
+    return (slip[0], set(slip[1:])) if isinstance(slip, tuple) else (slip, set())
+
+
+@cache
+def reports(name: str) -> list[tuple[Report, set[str]]]:
+    pairs = map(split, wrong_answers.SLIPS[name])
+    return [(judge(get(name), answer, limits=Limits(2.0, 10.0)), fits) for answer, fits in pairs]
+
+
+def says_what_differs(report: Report) -> bool:
+    """Return whether a report says more than that a value is wrong, and on how many inputs."""
+    lines = [line for line in report.message.split("\n") if not line.startswith(_COUNTS)]
+    bare = lines[0].startswith(_BARE) or "values are wrong" in lines[0]
+    return report.misconception is not None or len(lines) > 1 or not bare
+
+
+def fails_somewhere(name: str, answer) -> bool:
+    exercise = get(name)
+    cases = (case for draw in exercise.draws() for case in draw)
+    return any(attempt(exercise, answer, case, 2.0, False).fault is not None for case in cases)
+
+
+def test_each_exercise_has_three_slips_and_an_escape():
+    assert set(wrong_answers.SLIPS) == set(wrong_answers.ESCAPES) == set(names())
+    assert min(map(len, wrong_answers.SLIPS.values())) >= 3
+
+
+@pytest.mark.parametrize("name", wrong_answers.SLIPS)
+def test_a_slip_fails_and_is_given_no_name_or_one_that_fits(name):
+    for index, (report, fits) in enumerate(reports(name)):
+        assert report.state == "failed", (index, report.text)
+        assert report.misconception is None or report.misconception in fits, (index, report.text)
+
+
+@pytest.mark.parametrize("name", wrong_answers.ESCAPES)
+def test_an_answer_to_the_inputs_and_not_the_question_fails(name):
+    answers = [split(slip)[0] for slip in wrong_answers.ESCAPES[name]]
+    assert [fails_somewhere(name, answer) for answer in answers] == [True] * len(answers)
+
+
+def test_half_of_the_slips_get_a_name_or_are_told_what_differs():
+    told = [says_what_differs(report) for name in names() for report, _ in reports(name)]
+    assert sum(told) >= len(told) / 2
