@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from course.methods import Recipe, Task
 from course.methods.masking import PROBES
+from course.models.settings import Chosen
 
 TRAINING = 3
 _NOISED_DRAWS = 4  # of `course.methods.masking.noised_mask`
@@ -47,9 +48,9 @@ class Estimate:
 
 
 def estimate(
-    task: Task, way: Recipe, settings: Mapping[str, object] | None = None, *,
-    n_train: int = 0, window: int = 8, reconstruct: bool = False, baselines: bool = False,
-    adapted: bool = False,
+    use: Chosen, way: Recipe, n_frames: int, settings: Mapping[str, object] | None = None, *,
+    refine: int = 0, n_train: int = 0, window: int = 8, reconstruct: bool = False,
+    baselines: bool = False, adapted: bool = False,
 ) -> Estimate:  # fmt: skip
     """Return the work of an edit with these settings, as `edit` takes them.
 
@@ -58,24 +59,23 @@ def estimate(
     there, without which its baseline is not made.
     """
     looks = any(_looks(method) for method in way.links)
-    n_steps, two = task.n_steps - task.skip, 1 if task.guidance == 1 else 2
+    n_steps, two = use.n_steps - use.skip, 1 if use.guidance == 1 else 2
     name, draws = way.sampler.name, int((settings or {}).get("draws", 1))
-    has_mask = task.mask_threshold is not None
-    edit = _sampler(name, n_steps, two, looks, draws, task.refine, has_mask)
+    has_mask = use.mask_threshold is not None
+    edit = _sampler(name, n_steps, two, looks, draws, refine, has_mask)
     stages = {"VAE": 1, "edit": edit}
     n_results = 1
     if reconstruct:
         from_inversion = name == "paper"
         stages["reconstruction"] = n_steps * (1 + looks) if from_inversion else _sampler(
-            name, n_steps, 1, looks, draws, task.refine, has_mask=False
+            name, n_steps, 1, looks, draws, refine, has_mask=False
         )  # fmt: skip
         n_results += 1
     if baselines:
         again = edit if adapted else 0
-        stages["baselines"] = again + two * task.n_steps
+        stages["baselines"] = again + two * use.n_steps
         n_results += 2 + adapted
     stages["VAE"] += n_results
-    n_frames = len(task.latents)
     return Estimate(stages, n_frames, n_train * min(window, n_frames) * TRAINING)
 
 

@@ -130,8 +130,9 @@ def edit(
     training = {"learning_rate": use.learning_rate, **(finetune_settings or {})}
     adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame), training, team)
     amount = estimate(
-        task, way, settings, n_train=n_train, window=training.get("window", 8),
-        reconstruct=reconstruct, baselines=baselines, adapted=bool(n_train or adapter),
+        use, way, clip.n_frames, settings, refine=refine, n_train=n_train,
+        window=training.get("window", 8), reconstruct=reconstruct, baselines=baselines,
+        adapted=bool(n_train or adapter),
     )  # fmt: skip
     with overall(task, amount):
         task = _encoded(task, clip, way)

@@ -35,7 +35,7 @@ class Task:
     left out. At most `chunk_size` frames are in the UNet, `decode_chunk_size` in the VAE. Below the
     share `mask_threshold` of the prompts' largest difference the source stays (None: no mask).
     `motion` is the source's. What links frames: `attention`, `smooth` (a filter of the predicted
-    x_0, given it and the timestep), `wrap` (around the noise prediction, given it and `chunk_size`).
+    x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`).
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
     `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks.
     """

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from method_tasks import tiny_pipe, tiny_task
+from method_tasks import N_FRAMES, tiny_pipe, tiny_task
 
 from course.clips import Scene, render
 from course.editing import edit
@@ -44,7 +44,7 @@ def test_the_estimate_is_what_goes_through_the_model(tiny, sampler, link, guidan
     mask = None if way.sampler.mask_threshold is None else mask
     task = tiny_task(tiny, guidance=guidance, mask_threshold=mask, n_steps=3, skip=1)
     counted = evaluations(tiny, lambda: way.run(way.prepare(task)))
-    assert estimate(task, way).stages["edit"] * len(task.latents) == counted
+    assert estimate(task, way, N_FRAMES).stages["edit"] * len(task.latents) == counted
 
 
 @torch.no_grad()
@@ -52,7 +52,11 @@ def test_draws_and_refinement_are_counted(tiny):
     for name, settings, changes in (("flow_edit", {"draws": 3}, {}), ("paper", {}, {"refine": 2})):
         task, way = tiny_task(tiny, **changes), recipe(name)
         counted = evaluations(tiny, lambda: way.run(task, settings))  # noqa: B023
-        assert estimate(task, way, settings).stages["edit"] * len(task.latents) == counted
+        assert (
+            estimate(task, way, N_FRAMES, settings, refine=task.refine).stages["edit"]
+            * len(task.latents)
+            == counted
+        )
 
 
 @pytest.mark.parametrize("method", ["paper", "flow_edit + injected_features"])
@@ -74,12 +78,12 @@ def test_one_bar_over_all_stages_ends_at_the_estimate(pipe, method, monkeypatch)
 
 def test_the_hooks_go_after_an_error(tiny):
     task = replace(tiny_task(tiny), progress=True)
-    with pytest.raises(RuntimeError), overall(task, estimate(task, recipe("paper"))):
+    with pytest.raises(RuntimeError), overall(task, estimate(task, recipe("paper"), N_FRAMES)):
         raise RuntimeError
     assert not tiny.unet._forward_hooks
 
 
 def test_an_estimate_says_what_it_is_made_of(tiny):
-    amount = estimate(tiny_task(tiny), recipe("paper"), n_train=10, baselines=True)
+    amount = estimate(tiny_task(tiny), recipe("paper"), N_FRAMES, n_train=10, baselines=True)
     assert f"about {amount.total} evaluations" in str(amount)
     assert "120 for training" in str(amount)
