@@ -86,17 +86,20 @@ def _train(
     )  # fmt: skip
     done = _follow(steps, options.steps, quiet=options.quiet or not is_first)
     if is_first:
-        files = _write(options, pipe, tokens)
-        print(_summary(done))
-        print("\n".join(f"wrote {file}" for file in files))
-        print(
-            f"\nnext: python -m course edit {options.clip} --adapter {options.output} "
-            f'--source "{options.prompt}" --target "..." --output edit.mp4\n'
-            "      or train on with --resume and more --steps"
-        )
+        _tell_end(options, done, _write(options, pipe, tokens))
     if accelerator is not None:
         accelerator.wait_for_everyone()
         accelerator.end_training()
+
+
+def _tell_end(options: Namespace, done: Sequence[FinetuneStep], files: Sequence[Path]) -> None:
+    print(_summary(done))
+    print("\n".join(f"wrote {file}" for file in files))
+    print(
+        f"\nnext: python -m course edit {options.clip} --adapter {options.output} "
+        f'--source "{options.prompt}" --target "..." --output edit.mp4\n'
+        "      or train on with --resume and more --steps"
+    )
 
 
 def _own(options: Namespace, pipe: StableDiffusionPipeline) -> dict[str, object]:

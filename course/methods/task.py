@@ -218,7 +218,7 @@ class Task:
             return part(latents[frames], timestep)
 
     def _parts(self, text: str, guidance: float) -> Callable[[slice], Predictor]:
-        """Return the noise prediction of a chunk by its frames; one for all where nothing differs."""
+        """Return a chunk's noise prediction by its frames; one for all where nothing differs."""
         if self.tokens is None and self.control is None:
             # One text tensor, whose keys `cached_text` computes only once.
             whole = self._part(text, guidance, None)
