@@ -191,7 +191,6 @@ def functions(name: str) -> Iterator[ast.FunctionDef]:
 
 LONG_FUNCTIONS = {
     "course.clips.video.read_clip": "8 arguments with a docstring that says what each does",
-    "course.commands.finetune.add_arguments": "a list of options",
     "course.editing.run.edit": "27 arguments with a docstring that says what each does",
     "course.finetune.train.finetune": "25 arguments with a docstring that says what each does",
     "lessons.attention_bounds.figures.bounds.token_error_figure": "two panels and their words",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from course.files import check_input
 
-from . import clip_options, folder
+from . import clip_options, editing, folder, model_options
 from .outputs import (
     check_mp4,
     check_outputs,
@@ -25,14 +25,8 @@ from .values import number, seed, whole, words
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import StableDiffusionPipeline
-    from torch import Tensor
 
-    from course.clips import Clip
     from course.editing import Edit
-
-# The lowest of the rendered clips of benchmarks.model lies at 30.9 dB, filmed ones at 22 and below.
-SHOWN_DECIBELS = 28
-_PROBED = 8  # frames that are sent through the autoencoder to see
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,19 +37,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     folder.add_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
-    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
     parser.add_argument(
         "--method", help="how frames are kept together, such as paper (default: the best measured)"
     )
     parser.add_argument("--adapter", type=Path, help="a saved adapter")
     clip_options.add_clip_options(parser, "edit")
+    model_options.add_model_options(parser)
+    model_options.add_training_options(parser)
     parser.add_argument(
-        "--steps", type=whole(1), default=25, help="DDIM steps, skipped ones included"
+        "--chunk", type=whole(1), default=8, help="frames in the UNet at once (default: 8)"
     )
-    parser.add_argument("--guidance", type=number(0), default=3.0)
-    parser.add_argument(
-        "--skip", type=whole(0), help="noisiest steps to leave out (default: the method's share)"
-    )
+    own = "(default: that of the kind of model, told before the work)"
+    parser.add_argument("--steps", type=whole(1), help=f"DDIM steps, skipped ones included {own}")
+    parser.add_argument("--guidance", type=number(0), help=own)
+    parser.add_argument("--skip", type=whole(0), help=f"noisiest steps to leave out {own}")
     parser.add_argument("--refine", type=whole(0), default=0, help="fixed-point rounds")
     parser.add_argument(
         "--finetune", type=whole(0), help="steps of fine-tuning (default: 60 for paper, else none)"
@@ -66,7 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--mask",
         type=number(0, 1, below=True),
-        help="its threshold; 0: none (default: the method's)",
+        help=f"its threshold; 0: none {own}",
     )
     parser.add_argument("--depth", type=Path, help="mp4 of the clip's depth, near is bright")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
@@ -103,13 +98,12 @@ def _run(
     *,
     accelerator: Accelerator | None = None,
 ) -> None:
-    from course import models
     from course.clips.video import clip_facts
 
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
     _check_depth_clip(options, facts.fps)
-    pipe = models.load(options.model) if pipe is None else pipe
+    pipe = model_options.load(options) if pipe is None else pipe
     size = clip_options.chosen_size(options, facts, pipe)
     with_sound = clip_options.keeps_sound(options, facts, n_frames)
     check_room(options.output, 3 * n_frames * size[0] * size[1] + 2**22)
@@ -118,9 +112,7 @@ def _run(
     if note := clip_options.cost(n_frames):
         print(note)
     clip = clip_options.read_told(options.clip, options, n_frames, size)
-    if options.model == "embedded":
-        _tell_round_trip(clip, pipe)
-    result = _edited(clip, options, pipe, n_frames, size, accelerator)
+    result = editing.edited(clip, options, pipe, n_frames, size, accelerator)
     if not is_first_process() and accelerator is not None:
         return
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -138,50 +130,6 @@ def _run(
     print("      then try another --target, or another part of the clip with --start and --frames")
 
 
-def _edited(
-    clip: Clip,
-    options: Namespace,
-    pipe: StableDiffusionPipeline,
-    n_frames: int,
-    size: tuple,
-    accelerator: Accelerator | None,
-) -> Edit:
-    import torch
-
-    from course.bilateral import bilateral_filter
-    from course.editing import edit
-    from course.methods import DEFAULT_METHOD
-
-    sigma = options.filter_sigma
-    return edit(
-        clip,
-        options.source,
-        options.target,
-        pipe=pipe,
-        method=options.method or DEFAULT_METHOD,
-        adapter=_folder(options.adapter),
-        n_steps=options.steps,
-        guidance=options.guidance,
-        skip=options.skip,
-        refine=options.refine,
-        latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
-        mask_threshold="own" if options.mask is None else options.mask or None,
-        depth=_depth(options, n_frames, size),
-        finetune_steps=options.finetune,
-        reconstruct=not options.no_baselines,
-        baselines=not options.no_baselines,
-        progress=not options.quiet,
-        accelerator=accelerator,
-        generator=torch.Generator().manual_seed(options.seed),
-    )
-
-
-def _folder(adapter: Path | None) -> Path | None:
-    """Return the folder of an adapter; its file is as good a name for it."""
-    is_file = adapter is not None and adapter.is_file() and adapter.suffix == ".safetensors"
-    return adapter.parent if is_file else adapter
-
-
 def _check_depth_clip(options: Namespace, fps: float) -> None:
     if options.depth is None:
         return
@@ -192,28 +140,6 @@ def _check_depth_clip(options: Namespace, fps: float) -> None:
         raise ValueError(
             f"--depth {options.depth} has {depth.fps:.4g} frames a second and {options.clip} has "
             f"{fps:.4g}; a frame's depth is wanted for each frame. Make the depth at that rate"
-        )
-
-
-def _depth(options: Namespace, n_frames: int, size: tuple) -> Tensor | None:
-    if options.depth is None:
-        return None
-    near = clip_options.read_told(options.depth, options, n_frames, size).frames
-    return 1 - near.mean(1, keepdim=True)  # a file shows nearness, the package speaks of distance
-
-
-def _tell_round_trip(clip: Clip, pipe: StableDiffusionPipeline) -> None:
-    """Say so where the model's autoencoder alone spoils the clip."""
-    from course.metrics import psnr
-    from course.models import decode_latents, encode_frames
-
-    frames = clip.frames[:: max(1, len(clip.frames) // _PROBED)][:_PROBED].to(pipe.device)
-    decibels = float(psnr(decode_latents(pipe, encode_frames(pipe, frames)), frames))
-    if decibels < SHOWN_DECIBELS:
-        print(
-            f"note: the embedded model cannot show this clip: its autoencoder alone gives it back "
-            f"at {decibels:.1f} dB (rendered clips: 31 and more). It knows rendered shapes; for "
-            "filmed clips give another --model"
         )
 
 

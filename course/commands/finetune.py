@@ -7,7 +7,7 @@ from pathlib import Path
 
 from course.files import check_input
 
-from . import clip_options
+from . import clip_options, model_options
 from .outputs import check_folder
 from .values import number, seed, whole, words
 
@@ -21,24 +21,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="video file")
     parser.add_argument("--prompt", type=words, required=True, help="what the clip shows")
     parser.add_argument("--output", type=Path, required=True, help="folder for the adapter")
-    parser.add_argument("--model", default="embedded", help="embedded, a folder or a hub id")
     clip_options.add_clip_options(parser, "train on")
+    model_options.add_model_options(parser)
+    model_options.add_training_options(parser)
     parser.add_argument("--steps", type=whole(1), default=100)
-    parser.add_argument("--learning-rate", type=number(0, above=True), default=1e-3)
-    parser.add_argument("--rank", type=whole(1), default=4, help="of the low-rank layers")
     parser.add_argument(
         "--targets",
         default="cross",
         help="attention to adapt: cross or all",
     )
-    parser.add_argument(
-        "--tokens", type=whole(0), nargs=2, default=(0, 0), metavar=("SHARED", "FRAME"),
-        help="prompt tokens for all frames and for each",
-    )  # fmt: skip
     parser.add_argument("--no-adapter", action="store_true", help="train the tokens alone")
-    parser.add_argument(
-        "--window", type=whole(1), default=8, help="neighbouring frames in a window"
-    )
     parser.add_argument("--windows", type=whole(1), default=1, help="windows in a step")
     parser.add_argument("--weights", choices=WEIGHTS, default="paper", help="of the terms of Eq. 6")
     parser.add_argument(

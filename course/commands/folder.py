@@ -15,7 +15,7 @@ from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import results
+from . import model_options, results
 from .outputs import check_outputs, claimed, edit_files, is_first_process
 from .stopping import message
 from .table import Row, read_table
@@ -121,7 +121,6 @@ def _work(
     edit_one: EditOne,
     accelerator: Accelerator | None,
 ) -> None:
-    from course import models
     from course.editing.processes import Team
 
     team = Team(accelerator)
@@ -131,7 +130,7 @@ def _work(
         _write_first(options, rows, left, earlier)
         _tell_start(rows, left, options)
     wait()
-    pipe = models.load(options.model) if left else None
+    pipe = model_options.load(options) if left else None
     for number in team.part(len(left)):
         told = f"[{number + 1}/{len(left)}]"
         _edit(left[number], options, pipe, edit_one, told, quiet=team.index > 0)

@@ -25,7 +25,7 @@ _ASKED = ("clip", "source", "target", "output")
 _KEPT = ("state", "seconds", "note", "settings")
 _NO_SETTINGS = {
     "command", "run", "clip", "clips", "prompts", "source", "target", "output", "overwrite",
-    "resume", "quiet",
+    "resume", "quiet", "device", "decode_chunk", "checkpointing",
 }  # fmt: skip
 
 Record = dict[str, str]

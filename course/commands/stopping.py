@@ -72,7 +72,7 @@ def message(error: Exception, name: str) -> str | None:
         text = error.strerror or str(error)
         if error.filename is not None and str(error.filename) not in text:
             text = f"{os.fsdecode(error.filename)}: {text}"
-    elif isinstance(error, MemoryError) or _is_memory(error):
+    elif isinstance(error, MemoryError) or is_memory(error):
         text = f"out of memory ({error}); take fewer --frames, or a smaller --size"
     elif isinstance(error, (ValueError, TypeError)):
         text = str(error)
@@ -81,6 +81,7 @@ def message(error: Exception, name: str) -> str | None:
     return f"{name}: {' '.join(text.split())}"
 
 
-def _is_memory(error: Exception) -> bool:
+def is_memory(error: Exception) -> bool:
+    """Return whether torch ran out of memory, on the CPU or on a GPU."""
     words = ("can't allocate memory", "out of memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

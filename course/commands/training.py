@@ -18,15 +18,16 @@ import torch
 from tqdm import tqdm
 
 import course
-from course import models
 from course.adapters import ADAPTER_FILE, TOKENS_FILE, save_adapter
 from course.clips.video import clip_facts
-from course.commands import clip_options
+from course.commands import clip_options, model_options
 from course.commands.outputs import check_outputs, check_room, claimed
 from course.finetune.checkpoint import CHECKPOINT_FILE
 from course.finetune.objective import WEIGHTS
 from course.finetune.progress import FinetuneStep
 from course.finetune.train import finetune
+from course.models import encode_frames
+from course.models.settings import SETTINGS, kind_of
 from course.tokens import PromptTokens
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ def run(options: Namespace) -> None:
     """
     _check_output(options)
     accelerator = _accelerator()
-    device = course.device()
+    device = model_options.chosen_device(options)
     if accelerator is not None and device.type == "cuda":
         device = accelerator.device  # each process has its own
     is_first = accelerator is None or accelerator.is_main_process
-    with claimed(options.output) if is_first else nullcontext():
+    with (
+        claimed(options.output) if is_first else nullcontext(),
+        model_options.told_in_words(options, training=True),
+    ):
         _train(options, accelerator, device, is_first)
 
 
@@ -57,19 +61,22 @@ def _train(
 ) -> None:
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
-    pipe = models.load(options.model, device=device)
+    pipe = model_options.load(options, device)
     size = clip_options.chosen_size(options, facts, pipe)
     with nullcontext() if is_first else redirect_stdout(io.StringIO()):
         print(clip_options.sentence(options, facts, size, n_frames, sound="dropped"))
         print(clip_options.cost(n_frames), end="\n" if clip_options.cost(n_frames) else "")
         clip = clip_options.read_told(options.clip, options, n_frames, size)
+        print(_settings(options, pipe, clip.n_frames))
     tokens = _tokens(pipe, options, clip.n_frames)
+    latents = encode_frames(
+        pipe, clip.frames.to(pipe.device), chunk_size=_decode_chunk(options, pipe)
+    )
     steps = finetune(
-        pipe, clip, options.prompt,
-        n_steps=options.steps, learning_rate=options.learning_rate,
-        rank=options.rank, targets=options.targets,
+        pipe, latents, options.prompt,
+        n_steps=options.steps, targets=options.targets,
         temporal=options.temporal, **WEIGHTS[options.weights],
-        window=options.window, n_windows=options.windows,
+        n_windows=options.windows, **_own(options, pipe),
         timestep_range=tuple(options.timesteps),
         tokens=tokens, train_adapter=not options.no_adapter,
         patience=options.patience,
@@ -79,17 +86,42 @@ def _train(
     )  # fmt: skip
     done = _follow(steps, options.steps, quiet=options.quiet or not is_first)
     if is_first:
-        files = _write(options, pipe, tokens)
-        print(_summary(done))
-        print("\n".join(f"wrote {file}" for file in files))
-        print(
-            f"\nnext: python -m course edit {options.clip} --adapter {options.output} "
-            f'--source "{options.prompt}" --target "..." --output edit.mp4\n'
-            "      or train on with --resume and more --steps"
-        )
+        _tell_end(options, done, _write(options, pipe, tokens))
     if accelerator is not None:
         accelerator.wait_for_everyone()
         accelerator.end_training()
+
+
+def _tell_end(options: Namespace, done: Sequence[FinetuneStep], files: Sequence[Path]) -> None:
+    print(_summary(done))
+    print("\n".join(f"wrote {file}" for file in files))
+    print(
+        f"\nnext: python -m course edit {options.clip} --adapter {options.output} "
+        f'--source "{options.prompt}" --target "..." --output edit.mp4\n'
+        "      or train on with --resume and more --steps"
+    )
+
+
+def _own(options: Namespace, pipe: StableDiffusionPipeline) -> dict[str, object]:
+    """Return the options of fine-tuning, with the learning rate of the kind of model."""
+    rate = SETTINGS[kind_of(pipe)]["learning_rate"].value
+    return {"learning_rate": rate, **model_options.training_settings(options)}
+
+
+def _settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: int) -> str:
+    """Say what was chosen and how much work it makes."""
+    own = _own(options, pipe)
+    window = min(options.window, n_frames)
+    total = options.steps * options.windows * window
+    return (
+        f"{kind_of(pipe)}: learning rate {own['learning_rate']:g}, rank {options.rank}, "
+        f"{options.steps} steps of {options.windows} x {window} frames; {options.dtype} on "
+        f"{pipe.device}\n{total} evaluations of the UNet, forwards and backwards"
+    )
+
+
+def _decode_chunk(options: Namespace, pipe: StableDiffusionPipeline) -> int:
+    return options.decode_chunk or SETTINGS[kind_of(pipe)]["decode_chunk"].value
 
 
 def _accelerator() -> Accelerator | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,14 +24,15 @@ from course.tokens import PromptTokens
 class Adapting:
     """What is added to the model: a saved adapter, or `n_steps` of training on the clip.
 
-    A step of one window cannot be shared: every process of `team` trains alike, and all go on with
-    what the first has learned.
+    `settings` are arguments of `finetune`. A step of one window cannot be shared: every process of
+    `team` trains alike, and all go on with what the first has learned.
     """
 
     prompt: str
     adapter: str | Path | None = None
     n_steps: int = 0
     n_tokens: tuple[int, int] = (0, 0)
+    settings: Mapping[str, object] = field(default_factory=dict)
     team: Team = field(default_factory=Team)
     training: list[FinetuneStep] = field(default_factory=list)
 
@@ -68,7 +69,7 @@ class Adapting:
             tokens.to(latents.device)
         steps = finetune(
             task.pipe, latents, self.prompt, n_steps=self.n_steps, tokens=tokens,
-            generator=task.generator,
+            generator=task.generator, **self.settings,
         )  # fmt: skip
         with task.stage("fine-tune", self.n_steps) as bar:
             for step in steps:

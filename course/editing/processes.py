@@ -81,7 +81,7 @@ def encoded(task: Task, frames: Tensor) -> Tensor:
     factor = 2 ** (len(config.block_out_channels) - 1)
     sides = (side // factor for side in frames.shape[2:])
     like = frames.new_empty(len(frames), config.latent_channels, *sides)
-    size = task.chunk_size
+    size = task.decode_chunk_size
     return task.share(
         task.chunks(), lambda part: encode_frames(task.pipe, frames[part], chunk_size=size), like
     )
@@ -89,7 +89,7 @@ def encoded(task: Task, frames: Tensor) -> Tensor:
 
 def decoded(task: Task, latents: Tensor, like: Tensor) -> Tensor:
     """Return the frames of latents (T, C, h, w), shaped `like` those of the clip."""
-    size = task.chunk_size
+    size = task.decode_chunk_size
     return task.share(
         task.chunks(),
         lambda part: decode_latents(task.pipe, latents[part], chunk_size=size),

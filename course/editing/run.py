@@ -27,10 +27,12 @@ from course.methods import (
     recipe,
 )
 from course.models import encode_prompt
+from course.models.settings import OWN, chosen
 from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
 
 from .adapting import Adapting
+from .estimate import estimate, overall
 from .measure import figures, known_motion
 from .processes import Team, decoded, encoded, fair_chunk_size, share_of
 from .result import Edit
@@ -45,9 +47,6 @@ _MAIN = ("source", "edit", "reconstruction")
 _EDITED = ("edit", "no adapter", "frame by frame")
 """Results that show what the target prompt asks for; the others show the source."""
 
-OWN = "own"
-"""The value of `mask_threshold` that leaves the choice to the method."""
-
 
 def edit(
     clip: Clip,
@@ -58,17 +57,19 @@ def edit(
     method: str = DEFAULT_METHOD,
     settings: Mapping[str, object] | None = None,
     adapter: str | Path | None = None,
-    n_steps: int = 25,
-    guidance: float = 3.0,
+    n_steps: int | None = None,
+    guidance: float | None = None,
     skip: int | None = None,
     refine: int = 0,
     latent_filter: Callable[[Tensor], Tensor] | None = None,
     mask_threshold: float | str | None = OWN,
     depth: Tensor | DepthControl | bool | None = None,
     finetune_steps: int | None = None,
+    finetune_settings: Mapping[str, object] | None = None,
     n_shared: int = 0,
     n_frame: int = 0,
     chunk_size: int = 8,
+    decode_chunk_size: int | None = None,
     reconstruct: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -79,21 +80,23 @@ def edit(
 
     ``method`` is one of `course.methods.names()`, or a sampler and links between frames joined by
     +, such as "flow_edit + first_frame"; ``settings`` are its own, by name. Samples with the target
-    prompt at ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (default: the
-    method's share of them; leaving out more changes less and keeps the background truer). Where
+    prompt at ``guidance`` over ``n_steps`` DDIM steps without the ``skip`` noisiest (defaults:
+    those of the kind of model in `course.models.settings`; leaving out more changes less). Where
     the two prompts disagree about the noise by less than ``mask_threshold`` times the frame's
-    largest difference, the clip stays as it is (None: all may change; "own": as the method does).
+    largest difference, the clip stays as it is (None: all may change; "own": as the table says).
     Methods that invert the clip do it with the source prompt at guidance 1; ``refine`` adds
     fixed-point rounds to it, ``latent_filter`` acts on every x_t (Eq. 9). ``depth`` (Fig. 1) says
     where things stand, in inversion and sampling alike: True for the clip's own, a tensor
     (T, 1, H, W) of distances in [0, 1], or a ``DepthControl`` with a ControlNet of your choice; a
     clip's own depth holds its shapes, too. ``adapter`` is a folder that ``save_adapter`` wrote;
     without one, an adapter is trained on the clip for ``finetune_steps`` (0: none; default: 60 for
-    the paper's method, 0 for others) with ``n_shared`` and ``n_frame`` prompt tokens, and taken out
-    again. At most ``chunk_size`` frames are in flight. ``reconstruct`` edits towards the source
-    prompt too, ``baselines`` adds the clips that the figures must be held against. ``accelerator``
-    shares the chunks among its processes (see `course.editing.processes`); all must call alike and
-    all get the edit. ``generator`` (CPU; default seed 0) draws the rest.
+    the paper's method, 0 for others) with ``n_shared`` and ``n_frame`` prompt tokens and
+    ``finetune_settings`` (arguments of `course.finetune.finetune`), and taken out again. At most
+    ``chunk_size`` frames are in the UNet and ``decode_chunk_size`` in the autoencoder.
+    ``reconstruct`` edits towards the source prompt too, ``baselines`` adds the clips that the
+    figures must be held against. ``accelerator`` shares the chunks among its
+    processes (see `course.editing.processes`); all must call alike and all get the edit.
+    ``generator`` (CPU; default seed 0) draws the rest.
 
     Raises ValueError for an unknown method, words the model does not know, sizes it cannot encode,
     fewer than 2 frames (3 with fine-tuning), flow or depth that is missing or does not fit, chunks
@@ -101,12 +104,14 @@ def edit(
     """
     way = recipe(method)
     way.check(settings)
+    use = chosen(
+        pipe, way.sampler, n_steps=n_steps, guidance=guidance, skip=skip,
+        mask_threshold=mask_threshold, decode_chunk=decode_chunk_size,
+    )  # fmt: skip
     if clip.n_frames < 2:
         raise ValueError(f"the clip has {clip.n_frames} frame; an edit wants a video of 2 or more")
-    if mask_threshold == OWN:
-        mask_threshold = way.sampler.mask_threshold
-    if mask_threshold is not None and not 0 <= mask_threshold < 1:
-        raise ValueError(f"mask_threshold must be in [0, 1) or None, got {mask_threshold}")
+    if use.mask_threshold is not None and not 0 <= use.mask_threshold < 1:
+        raise ValueError(f"mask_threshold must be in [0, 1) or None, got {use.mask_threshold}")
     team = Team(accelerator)
     if latent_filter is None:  # a filter sees the frames of its chunk
         chunk_size = fair_chunk_size(chunk_size, clip.n_frames, team.size, way)
@@ -114,26 +119,34 @@ def edit(
         pipe,
         clip.frames,  # until they are encoded
         Texts(*(encode_prompt(pipe, text) for text in (source_prompt, target_prompt, ""))),
-        n_steps=n_steps, guidance=guidance, chunk_size=chunk_size,
-        skip=int(n_steps * way.sampler.skip) if skip is None else skip,
-        mask_threshold=mask_threshold, refine=refine, latent_filter=latent_filter,
+        n_steps=use.n_steps, guidance=use.guidance, skip=use.skip, chunk_size=chunk_size,
+        decode_chunk_size=use.decode_chunk, mask_threshold=use.mask_threshold,
+        refine=refine, latent_filter=latent_filter,
         control=_control(pipe, clip, depth), progress=progress, share=share_of(team),
         generator=torch.Generator().manual_seed(0) if generator is None else generator,
     )  # fmt: skip
-    task = _encoded(task, clip, way)
     n_train = way.sampler.finetune_steps if finetune_steps is None else finetune_steps
-    adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame), team)
-    with adapting.adapted(task) as adapted:
-        ready = way.prepare(adapted, settings)
-        with torch.inference_mode(), cached_text(pipe.unet):
-            outcome = way.run(ready, settings)
-            results = {"edit": outcome.latents}
-            if reconstruct:
-                results["reconstruction"] = _reconstruction(ready, way, settings, outcome)
-            if baselines:
-                results |= _baselines(ready, way, settings)
-    prompts = {name: target_prompt if name in _EDITED else source_prompt for name in results}
-    clips = _decode(task, results, clip, prompts)
+    n_train = 0 if adapter is not None else n_train
+    training = {"learning_rate": use.learning_rate, **(finetune_settings or {})}
+    adapting = Adapting(source_prompt, adapter, n_train, (n_shared, n_frame), training, team)
+    amount = estimate(
+        use, way, clip.n_frames, settings, refine=refine, n_train=n_train,
+        window=training.get("window", 8), reconstruct=reconstruct, baselines=baselines,
+        adapted=bool(n_train or adapter),
+    )  # fmt: skip
+    with overall(task, amount):
+        task = _encoded(task, clip, way)
+        with adapting.adapted(task) as adapted:
+            ready = way.prepare(adapted, settings)
+            with torch.inference_mode(), cached_text(pipe.unet):
+                outcome = way.run(ready, settings)
+                results = {"edit": outcome.latents}
+                if reconstruct:
+                    results["reconstruction"] = _reconstruction(ready, way, settings, outcome)
+                if baselines:
+                    results |= _baselines(ready, way, settings)
+        prompts = {name: target_prompt if name in _EDITED else source_prompt for name in results}
+        clips = _decode(task, results, clip, prompts)
     latents = {"source": task.latents, **results}
     return _result(clip, latents, clips, outcome, task, adapting.training)
 

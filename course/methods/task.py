@@ -32,14 +32,12 @@ class Task:
     """An edit of latents (T, C, h, w) from a source prompt to a target prompt, for any method.
 
     `pipe` needs a `unet` and a `scheduler` only. `skip` of the `n_steps` steps, the noisiest, are
-    left out. At most `chunk_size` frames go through the UNet at once. `mask_threshold` is the
-    share of the largest difference of the prompts below which the source stays (None: no mask).
-    `motion` is the source's, for the methods that follow it; `attention`, `smooth` (a filter of the
-    predicted x_0, given it and the timestep) and `wrap` (around the noise prediction, given it and
-    `chunk_size`) are what methods put in that link frames.
+    left out. At most `chunk_size` frames are in the UNet, `decode_chunk_size` in the VAE. Below the
+    share `mask_threshold` of the prompts' largest difference the source stays (None: no mask).
+    `motion` is the source's. What links frames: `attention`, `smooth` (a filter of the predicted
+    x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`).
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
-    `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks, here or in more
-    processes.
+    `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks.
     """
 
     pipe: StableDiffusionPipeline
@@ -49,6 +47,7 @@ class Task:
     skip: int = 0
     guidance: float = 3.0
     chunk_size: int = 8
+    decode_chunk_size: int = 8
     mask_threshold: float | None = None
     motion: Motion | None = None
     attention: FrameAttention | None = None
@@ -93,8 +92,7 @@ class Task:
     def noise(self, *, shared: bool) -> Tensor:
         """Draw noise like the latents; `shared`: the same for every frame."""
         shape = (1 if shared else len(self.latents), *self.latents.shape[1:])
-        noise = torch.randn(shape, generator=self.generator).to(self.latents)
-        return noise.expand_as(self.latents)
+        return torch.randn(shape, generator=self.generator).to(self.latents).expand_as(self.latents)
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
@@ -220,7 +218,7 @@ class Task:
             return part(latents[frames], timestep)
 
     def _parts(self, text: str, guidance: float) -> Callable[[slice], Predictor]:
-        """Return the noise prediction of a chunk by its frames; one for all where they agree."""
+        """Return a chunk's noise prediction by its frames; one for all where nothing differs."""
         if self.tokens is None and self.control is None:
             # One text tensor, whose keys `cached_text` computes only once.
             whole = self._part(text, guidance, None)

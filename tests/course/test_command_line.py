@@ -297,7 +297,7 @@ def test_no_memory_is_one_line(edit, monkeypatch, error):
 
     monkeypatch.setattr("course.editing.edit", fail)
     status, _, told = edit()
-    assert status == 2 and "out of memory" in told and "--frames" in told
+    assert status == 2 and "out of memory" in told and "--dtype" in told
 
 
 def test_an_interrupt_that_a_library_swallows_still_stops(edit, monkeypatch):

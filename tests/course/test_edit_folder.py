@@ -173,7 +173,7 @@ def test_a_finished_edit_of_something_else_is_made_anew(clips, tmp_path, change)
 
 def test_resume_does_not_mix_settings(clips, tmp_path, capsys):
     output, path = tmp_path / "out", table(tmp_path, line("a.mp4"))
-    assert main(arguments(clips, path, output)) == 0
+    assert main(arguments(clips, path, output, "--guidance", "3")) == 0
     assert main(arguments(clips, path, output, "--resume", "--guidance", "5")) == 2
     assert "--guidance 3.0, now 5.0" in capsys.readouterr().err
 

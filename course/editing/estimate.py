@@ -1,0 +1,151 @@
+"""How much work an edit is, before it starts, and one progress bar over all of it.
+
+The unit is one frame through the UNet once; guidance sends each frame twice, a training step counts
+three times (its backward pass takes about two forward passes), a frame through a half of the VAE
+counts once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from course.methods import Recipe, Task
+from course.methods.masking import PROBES
+from course.models.settings import Chosen
+
+TRAINING = 3
+_NOISED_DRAWS = 4  # of `course.methods.masking.noised_mask`
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Evaluations for each frame, by stage, and the number of frames; training is for all."""
+
+    stages: Mapping[str, int]
+    n_frames: int
+    training: int = 0
+
+    @property
+    def per_frame(self) -> int:
+        return sum(self.stages.values())
+
+    @property
+    def total(self) -> int:
+        return self.per_frame * self.n_frames + self.training
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {count}" for name, count in self.stages.items() if count)
+        told = f"about {self.total} evaluations of the model: {self.n_frames} frames x "
+        told += f"{self.per_frame} ({parts})"
+        return told + (f", and {self.training} for training" if self.training else "")
+
+
+def estimate(
+    use: Chosen, way: Recipe, n_frames: int, settings: Mapping[str, object] | None = None, *,
+    refine: int = 0, n_train: int = 0, window: int = 8, reconstruct: bool = False,
+    baselines: bool = False, adapted: bool = False,
+) -> Estimate:  # fmt: skip
+    """Return the work of an edit with these settings, as `edit` takes them.
+
+    Exact for samplers and for links that look at no more than the frames and the source; a link
+    that sees more at once takes longer for each evaluation. `adapted` says that an adapter is
+    there, without which its baseline is not made.
+    """
+    looks = any(_looks(method) for method in way.links)
+    n_steps, two = use.n_steps - use.skip, 1 if use.guidance == 1 else 2
+    name, draws = way.sampler.name, int((settings or {}).get("draws", 1))
+    has_mask = use.mask_threshold is not None
+    edit = _sampler(name, n_steps, two, looks, draws, refine, has_mask)
+    stages = {"VAE": 1, "edit": edit}
+    n_results = 1
+    if reconstruct:
+        from_inversion = name == "paper"
+        stages["reconstruction"] = n_steps * (1 + looks) if from_inversion else _sampler(
+            name, n_steps, 1, looks, draws, refine, has_mask=False
+        )  # fmt: skip
+        n_results += 1
+    if baselines:
+        again = edit if adapted else 0
+        stages["baselines"] = again + two * use.n_steps
+        n_results += 2 + adapted
+    stages["VAE"] += n_results
+    return Estimate(stages, n_frames, n_train * min(window, n_frames) * TRAINING)
+
+
+def _looks(method: object) -> bool:
+    """Return whether a link sends the source through the UNet beside the edit."""
+    classes = (each for each in vars(method.module).values() if isinstance(each, type))
+    return any(getattr(each, "looks_at_source", False) for each in classes)
+
+
+def _sampler(
+    name: str, n_steps: int, two: int, looks: bool, draws: int, refine: int, has_mask: bool
+) -> int:
+    """Return the evaluations of one frame by a sampler; `two` is 2 with guidance."""
+    probes = len({round(share * (n_steps - 1)) for share in PROBES})
+    if name == "paper":
+        inversion = n_steps * (1 + refine) + (2 * probes if has_mask else 0)
+        return inversion + n_steps * (two + looks)
+    mask = 2 * _NOISED_DRAWS * len(PROBES) if has_mask else 0
+    if name == "flow_edit":
+        return mask + draws * n_steps * 2 * two
+    if name == "edit_friendly":
+        return mask + n_steps * (1 + two)
+    return n_steps * (two + looks)
+
+
+@contextmanager
+def overall(task: Task, amount: Estimate) -> Iterator[None]:
+    """Show one bar over all stages, moved by what goes through UNet and VAE, in its unit.
+
+    The first evaluation, which may take longer than all others, does not count for the time left.
+    """
+    if not task.progress:
+        yield
+        return
+    # The latents of the task are frames until they are encoded, so the VAE's factor comes in.
+    area = _area(task)
+    with tqdm(
+        total=amount.total, desc="whole edit", unit="evaluation", smoothing=0, leave=False
+    ) as bar:
+
+        def through_unet(module: nn.Module, inputs: tuple, output: object) -> None:
+            latents = inputs[0]
+            n_frames = latents.shape[0] * latents.shape[2] * latents.shape[3] / area
+            _move(bar, round(n_frames * (TRAINING if torch.is_grad_enabled() else 1)))
+
+        def through_vae(module: nn.Module, inputs: tuple, output: object) -> None:
+            _move(bar, len(inputs[0]))
+
+        vae = getattr(task.pipe, "vae", None)
+        halves = [getattr(vae, name, None) for name in ("encoder", "decoder")]
+        handles = [half.register_forward_hook(through_vae) for half in halves if half is not None]
+        handles.append(task.pipe.unet.register_forward_hook(through_unet))
+        try:
+            yield
+            _move(bar, max(0, amount.total - bar.n))  # a notebook's bar must reach its end
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _area(task: Task) -> int:
+    factor = 1
+    with suppress(AttributeError):
+        factor = 2 ** (len(task.pipe.vae.config.block_out_channels) - 1)
+    height, width = task.latents.shape[-2:]
+    return (height // factor) * (width // factor)
+
+
+def _move(bar: tqdm, count: int) -> None:
+    first = bar.n == 0
+    bar.update(count)
+    if first:
+        bar.initial, bar.start_t = bar.n, time.time()

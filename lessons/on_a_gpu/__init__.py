@@ -1,0 +1,1 @@
+"""Lesson "On a GPU with Stable Diffusion": its text, a tiny stand-in for the model, its checker."""
