@@ -54,20 +54,22 @@ def sample(
     latent_filter: Callable[[Tensor], Tensor] | None = None,
     filter_target: str = "latents",
     skip: int = 0,
-    prediction_type: str = "epsilon",
+    prediction_type: str | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[DiffusionStep]:
     """Walk from noise to data, yielding each of the n_steps - skip steps.
 
     `latents` (N, ...) lie at the first timestep used: `skip` leaves out the noisiest ones.
-    `noise_predictor(latents, timestep)` gets an int and returns the noise, or the velocity under
-    `prediction_type="v_prediction"`. `latent_filter` acts on x_t before the prediction
+    `noise_predictor(latents, timestep)` gets an int and returns what `prediction_type` says:
+    the noise ("epsilon") or the velocity ("v_prediction"). None asks the predictor, which may have
+    a `prediction_type` of its own (`course.models.noise_predictor` returns noise whatever its
+    model predicts), and then the schedule. `latent_filter` acts on x_t before the prediction
     (Eqs. 9, 33) or, with `filter_target="original"`, on the predicted x_0 while the predicted
     noise stays. `step` is called like `ddim_step`, with `previous_timestep` and `generator`.
     Arguments are checked at once, before the first step. Gradients are recorded unless the caller
     turns them off. Raises ValueError or TypeError for bad arguments.
     """
-    chain = _Chain(noise_predictor, latent_filter, filter_target, prediction_type)
+    chain = _chain(noise_predictor, latent_filter, filter_target, prediction_type, schedule)
     pairs = _pairs(latents, schedule, n_steps, skip)
 
     def steps(latents: Tensor) -> Iterator[DiffusionStep]:
@@ -94,7 +96,7 @@ def invert(
     latent_filter: Callable[[Tensor], Tensor] | None = None,
     filter_target: str = "latents",
     skip: int = 0,
-    prediction_type: str = "epsilon",
+    prediction_type: str | None = None,
     velocity_level: str = "destination",
 ) -> Iterator[DiffusionStep]:
     """Walk from data to noise by inverted DDIM, yielding each of the n_steps - skip steps.
@@ -106,7 +108,7 @@ def invert(
     worse round trip. `skip` stops where `sample` with it starts. Errors are those of `sample`.
     """
     check_choice("velocity_level", velocity_level, VELOCITY_LEVELS)
-    chain = _Chain(noise_predictor, latent_filter, filter_target, prediction_type)
+    chain = _chain(noise_predictor, latent_filter, filter_target, prediction_type, schedule)
     pairs = _pairs(latents, schedule, n_steps, skip)[::-1]
     check_whole("refine", refine, 0)
 
@@ -159,6 +161,18 @@ class _Chain:
             return latents, original
         original = same_shape("latent_filter", self.latent_filter(original), latents)
         return mix(level**0.5, original, (1 - level) ** 0.5, noise), original
+
+
+def _chain(
+    predictor: Callable[[Tensor, int], Tensor],
+    latent_filter: Callable[[Tensor], Tensor] | None,
+    filter_target: str,
+    prediction_type: str | None,
+    schedule: NoiseSchedule,
+) -> _Chain:
+    if prediction_type is None:
+        prediction_type = getattr(predictor, "prediction_type", schedule.prediction_type)
+    return _Chain(predictor, latent_filter, filter_target, prediction_type)
 
 
 def _pairs(

@@ -7,7 +7,6 @@ clean) to `len(schedule) - 1` (almost noise); a negative one is the clean end of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,11 +20,15 @@ from course.checks import (
     check_whole,
     complaint,
 )  # fmt: skip
+from course.diffusion.scheduler import (
+    PREDICTION_TYPES,
+    SPACINGS,
+    same_timesteps,
+    settings_of,
+)  # fmt: skip
 
 Timestep = int | Tensor
 Level = float | Tensor  # a value of alpha-bar
-SPACINGS = ("leading", "trailing")
-PREDICTION_TYPES = ("epsilon", "v_prediction")
 _FROM_0 = "they count from 0, and schedule.timesteps(n) gives those of a chain"
 
 
@@ -35,8 +38,9 @@ class NoiseSchedule:
 
     `alphas` (steps,) are the paper's per-step factors, `alphas_cumprod` (steps,) their running
     product (left out: computed), all in (0, 1]. Both are read once and kept in float64 on the CPU.
-    The other fields are diffusers' settings of the same names; `prediction_type` only says what
-    the model was trained to predict. Raises ValueError for anything out of range.
+    The other fields are diffusers' settings of the same names; `prediction_type` says what the
+    model was trained to predict, and chains read its answers so. Raises ValueError for anything
+    out of range.
     """
 
     alphas: Tensor
@@ -75,23 +79,15 @@ class NoiseSchedule:
     def from_scheduler(cls, scheduler: object) -> NoiseSchedule:
         """Return the schedule of a diffusers scheduler (its `config` and `alphas_cumprod`).
 
-        Clipping and thresholding of x_0 are left out: they make inversion impossible. Raises
-        ValueError for "linspace" spacing, predictions of "sample" and zero terminal signal.
+        Its timesteps are then the scheduler's own; the solver is DDIM. Clipping of x_0 is left out
+        with a warning. Raises ValueError, with the cure, for a scheduler that cannot be followed:
+        `course.diffusion.scheduler` says which; TypeError for what is no scheduler.
         """
-        config = getattr(scheduler, "config", None)
-        product = getattr(scheduler, "alphas_cumprod", None)
-        if config is None or product is None:
-            wanted = "one with .config and .alphas_cumprod, as DDIMScheduler"
-            raise TypeError(complaint("scheduler", type(scheduler).__name__, wanted))
-        defaults = {
-            "set_alpha_to_one": True,
-            "steps_offset": 0,
-            "timestep_spacing": "leading",
-            "prediction_type": "epsilon",
-        }
-        read = config.get if isinstance(config, Mapping) else lambda k, d: getattr(config, k, d)
-        product = _check_alphas("alphas_cumprod", product)
-        return cls(_per_step(product), product, **{k: read(k, d) for k, d in defaults.items()})
+        found = settings_of(scheduler)
+        product = _check_alphas("alphas_cumprod", scheduler.alphas_cumprod)
+        schedule = cls(_per_step(product), product, **found)
+        same_timesteps(scheduler, len(schedule), found, lambda n: schedule.timesteps(n).tolist())
+        return schedule
 
     def __len__(self) -> int:
         """Return the number of training timesteps."""

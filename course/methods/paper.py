@@ -38,6 +38,7 @@ def invert_clip(task: Task) -> Inversion:
         for step in invert(
             predict, task.latents, task.schedule, task.n_steps,
             skip=task.skip, refine=task.refine, latent_filter=task.chunk_filter(),
+            prediction_type="epsilon",
         ):  # fmt: skip
             path.setdefault(step.previous_timestep, task.latents)  # the clean end
             path[step.timestep] = step.latents
@@ -60,7 +61,7 @@ def sample_clip(
     with task.stage(name) as bar:
         for state in sample(
             predict, start, task.schedule, task.n_steps, step=task.smoothed(step), skip=task.skip,
-            latent_filter=task.chunk_filter(),
+            latent_filter=task.chunk_filter(), prediction_type="epsilon",
         ):  # fmt: skip
             latents = state.latents
             bar.update()

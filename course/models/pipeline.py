@@ -155,6 +155,7 @@ def noise_predictor(
             return velocity_to_noise(output.to(latents.dtype), latents, timestep, schedule)
         return output.to(latents.dtype)
 
+    predict.prediction_type = "epsilon"  # `sample` and `invert` would ask the schedule
     return predict
 
 
