@@ -155,7 +155,6 @@ OTHER_SIZES = {
     "classroom.exercises.own": "one question: is an answer the course's own function?",
     "classroom.exercises.pairs": "one walk over two answers at once",
     "classroom.exercises.pristine": "one thing: torch as it came",
-    "course.adapters": "LoRA in, out and on disk, with what a spoilt file is told",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",
     "course.clips.findings": "what a reader is told, each in a line",

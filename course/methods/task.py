@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from course.diffusion import NoiseSchedule, predicted_original
 from course.models import noise_predictor
 
+from .finite import NotFinite, finite, finite_noise
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
 from .outcome import Texts
@@ -94,11 +95,14 @@ class Task:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
-        """Time a stage and show its progress bar."""
+        """Time a stage, show its progress bar, and say where a number was not finite."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
         with tqdm(total=total, desc=name, disable=not self.progress, leave=False) as bar:
-            yield bar
+            try:
+                yield bar
+            except NotFinite as error:
+                raise ValueError(f"stage {name!r}, step {bar.n + 1}: {error}") from None
         self.seconds[name] = time.perf_counter() - start
 
     def chunks(self) -> list[slice]:
@@ -120,7 +124,12 @@ class Task:
         if self.latent_filter is None:
             return None
         chunks, given = self.chunks(), self.latent_filter
-        return lambda latents: torch.cat([given(latents[frames]) for frames in chunks])
+        return lambda latents: torch.cat(
+            [
+                finite("what latent_filter returns", given(latents[frames]), "correct the filter")
+                for frames in chunks
+            ]
+        )
 
     def predictor(
         self, text: str, *, guidance: float = 1.0, source_at: Callable[[int], Tensor] | None = None
@@ -221,10 +230,11 @@ class Task:
         given = getattr(self.texts, text), self.texts.empty
         if self.tokens is not None:
             given = tuple(self.tokens(each, frames) for each in given)
-        return noise_predictor(
+        predict = noise_predictor(
             self.pipe, given[0], guidance=guidance, negative_text=given[1],
             control=None if self.control is None else self.control[frames],
         )  # fmt: skip
+        return finite_noise(predict, self.pipe, guidance)
 
     def _refuse_frames_of_their_own(self) -> None:
         if self.tokens is not None or self.control is not None:
