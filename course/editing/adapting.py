@@ -53,12 +53,13 @@ class Adapting:
                 remove_lora(unet)
 
     def _read(self, task: Task) -> Task:
-        folder, tokens = Path(self.adapter), None
+        place, tokens = Path(self.adapter), None
+        folder = place.parent if place.is_file() else place
         if (folder / TOKENS_FILE).is_file():
             tokens = _saved_tokens(task, folder / TOKENS_FILE)
         # Tokens may have been trained alone.
-        if tokens is None or (folder / ADAPTER_FILE).is_file():
-            load_adapter(folder, task.pipe.unet)
+        if tokens is None or place.is_file() or (folder / ADAPTER_FILE).is_file():
+            load_adapter(place, task.pipe.unet)
         return replace(task, tokens=tokens)
 
     def _trained(self, task: Task) -> Task:

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from course.adapters import adapter_disabled, has_adapter
+from course.checks import check_number
 from course.clips import Clip
 from course.depth import DepthControl, control_for
+from course.diffusion import NoiseSchedule
 from course.finetune import FinetuneStep
 from course.methods import (
     DEFAULT_METHOD,
@@ -26,6 +28,7 @@ from course.methods import (
     paper,
     recipe,
 )
+from course.methods.finite import VAE_CURE, finite
 from course.models import encode_prompt
 from course.models.settings import OWN, chosen
 from course.models.text_cache import cached_text
@@ -104,10 +107,12 @@ def edit(
     """
     way = recipe(method)
     way.check(settings)
+    NoiseSchedule.from_scheduler(pipe.scheduler)  # refused before the work, or not at all
     use = chosen(
         pipe, way.sampler, n_steps=n_steps, guidance=guidance, skip=skip,
         mask_threshold=mask_threshold, decode_chunk=decode_chunk_size,
     )  # fmt: skip
+    check_number("guidance", use.guidance)
     if clip.n_frames < 2:
         raise ValueError(f"the clip has {clip.n_frames} frame; an edit wants a video of 2 or more")
     if use.mask_threshold is not None and not 0 <= use.mask_threshold < 1:
@@ -158,6 +163,7 @@ def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
     """
     with task.stage("encode", 1) as bar:
         latents = encoded(task, clip.frames.to(task.pipe.device))
+        finite("the latents of the clip", latents, VAE_CURE)
         bar.update()  # a notebook's bar that does not reach its end stays, in red
     motion = None
     if way.needs_flow:
@@ -208,7 +214,9 @@ def _decode(
     clips = {}
     with task.stage("decode", len(results)) as bar:
         for name, latents in results.items():
+            finite(f"the latents of {name!r}", latents, "take float32 in place of half precision")
             frames = decoded(task, latents, clip.frames)
+            finite(f"the frames of {name!r}", frames, VAE_CURE)
             clips[name] = Clip(frames.to(clip.frames.device), clip.fps, prompts[name])
             bar.update()
     return clips

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from torch import Tensor
 from course.files import save_tensors
 
 from .progress import FinetuneStep
+
+if TYPE_CHECKING:
+    from .run import Update
 
 CHECKPOINT_FILE = "checkpoint.safetensors"  # plain diffusers passes over files of this name
 _ENTRY = "steady_frames_finetune"
@@ -30,6 +34,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, object]
     steps: Sequence[FinetuneStep]
+    scaler: Mapping[str, float]
 
     @classmethod
     def read(cls, folder: str | Path) -> Checkpoint:
@@ -49,7 +54,7 @@ class Checkpoint:
                 entry = json.loads((file.metadata() or {})[_ENTRY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             steps = [FinetuneStep(**step) for step in entry["steps"]]
-            return cls(path, tensors, entry["settings"], steps)
+            return cls(path, tensors, entry["settings"], steps, entry.get("scaler", {}))
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is damaged or no checkpoint of fine-tuning") from error
 
@@ -73,8 +78,9 @@ class Checkpoint:
         parameters: Mapping[str, Tensor],
         optimizer: torch.optim.Optimizer,
         generator: torch.Generator,
+        scaler: torch.amp.GradScaler,
     ) -> None:
-        """Put parameters, optimiser and generator back as they were.
+        """Put parameters, optimiser, generator and the scale of the loss back as they were.
 
         Raises ValueError, and changes nothing, if the run trained other parameters or drew from
         a generator on another kind of device.
@@ -100,6 +106,8 @@ class Checkpoint:
         for name, parameter in parameters.items():
             parameter.data.copy_(found[name])
         generator.set_state(state)
+        if self.scaler and scaler.is_enabled():  # a run in float32 has none
+            scaler.load_state_dict(dict(self.scaler))
 
     def _group(self, kind: str) -> dict[str, Tensor]:
         return {
@@ -125,22 +133,20 @@ class Store:
         """Return whether the state after n_steps is one to keep."""
         return n_steps % self.every == 0
 
-    def write(
-        self,
-        parameters: Mapping[str, Tensor],
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
-        steps: Sequence[FinetuneStep],
-    ) -> None:
+    def write(self, update: Update, steps: Sequence[FinetuneStep]) -> None:
         """Write the state into the folder, whole or not at all; moves it to the host."""
         if self.folder is None:
             return
-        tensors = {f"parameter.{name}": tensor for name, tensor in parameters.items()}
-        for index, moments in optimizer.state_dict()["state"].items():
+        tensors = {f"parameter.{name}": tensor for name, tensor in update.parameters.items()}
+        for index, moments in update.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
         tensors |= {f"material.{name}": tensor for name, tensor in self.material.items()}
-        tensors["generator"] = generator.get_state()
-        entry = {"settings": dict(self.settings), "steps": [asdict(step) for step in steps]}
+        tensors["generator"] = update.drawer.generator.get_state()
+        entry = {
+            "settings": dict(self.settings),
+            "steps": [asdict(step) for step in steps],
+            "scaler": update.scaler.state_dict(),
+        }
         _save(Path(self.folder) / CHECKPOINT_FILE, tensors, {_ENTRY: json.dumps(entry)})
 
 

@@ -15,6 +15,11 @@ from course.tokens import PromptTokens
 from .objective import LEAST_FRAMES
 from .progress import FinetuneStep
 
+_CURE = (
+    "Take a lower learning rate; if it is the first step, look at clip and adapter, or take "
+    "bfloat16 or float32 in place of float16"
+)
+
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
@@ -35,7 +40,8 @@ def check_settings(
     check_whole("n_steps", n_steps, 1)
     check_whole("checkpoint_every", checkpoint_every, 1)
     check_whole("patience", 1 if patience is None else patience, 1)
-    check_number("learning_rate", settings["learning_rate"], above=0)
+    hint = "1e-5 to 1e-2 are usual"
+    check_number("learning_rate", settings["learning_rate"], most=1e30, above=0, hint=hint)
     for name in ("temporal_weight", "diffusion_weight"):
         check_number(name, settings[name], 0)
     low, high = settings["timestep_range"]
@@ -99,12 +105,21 @@ def latents_of(pipe: StableDiffusionPipeline, clip: Any, least_frames: int) -> T
     return images if images.shape[1] == channels else encode_frames(pipe, images)
 
 
-def check_finite(step: FinetuneStep) -> None:
-    """Raise ValueError unless the numbers of a step are finite; nothing of it should be kept."""
+def check_finite(step: FinetuneStep, parameters: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless a step's numbers and the weights after it are finite.
+
+    Nothing of the step should be kept.
+    """
     for name in ("total_loss", "gradient_norm"):
         value = getattr(step, name)
         if not math.isfinite(value):
             raise ValueError(
-                f"fine-tuning step {step.step}: the {name.replace('_', ' ')} is {value}; nothing "
-                "of it was kept. Take a lower learning rate"
+                f"fine-tuning step {step.step}: the {name.replace('_', ' ')} is {value}, and the "
+                f"weights were left as they are; nothing of it was kept. {_CURE}"
             )
+    spoilt = [name for name, weight in parameters.items() if not weight.isfinite().all()]
+    if spoilt:
+        raise ValueError(
+            f"fine-tuning step {step.step}: {spoilt[0]} is not finite after the update; nothing of "
+            f"it was kept. {_CURE}"
+        )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course.adapters import FeatureTap
+from course.checks import widen
 from course.diffusion import NoiseSchedule, add_noise, noise_to_velocity
 from course.temporal import adjacent_similarities, temporal_loss
 from course.tokens import PromptTokens
@@ -114,9 +115,9 @@ class Objective:
         unet = self.unet
         with FeatureTap(unet, self.taps) as features:
             output = unet(noisy.to(unet.dtype), timesteps, text.to(unet.dtype)).sample
-        diffusion = nn.functional.mse_loss(output.to(target.dtype), target)
         # Sums of squares overflow in half precision.
-        wide = [f.to(torch.promote_types(f.dtype, torch.float32)) for f in features.values()]
+        diffusion = nn.functional.mse_loss(widen(output).to(target.dtype), target)
+        wide = [widen(f) for f in features.values()]
         terms = {"frames": temporal_loss, "times": two_times_loss}
         temporal = torch.stack([terms[self.temporal](f) for f in wide]).mean()
         similarity = torch.stack(

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from course.adapters import FeatureTap, add_lora, default_taps, has_adapter, remove_lora
+from course.adapters.switches import plain_module, require_separate_projections
+from course.checks import widen
 from course.diffusion import NoiseSchedule
 from course.models import encode_prompt
 from course.tokens import PromptTokens
@@ -49,6 +51,7 @@ def finetune(
     only_shared: bool = False,
     patience: int | None = None,
     gradient_parts: bool = False,
+    gradient_checkpointing: bool = False,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 10,
     resume: bool = False,
@@ -70,7 +73,9 @@ def finetune(
     diffusion loss alone. `temporal="frames"` compares three neighbours (Eqs. 4, 19), `"times"` two
     neighbours at two timesteps, as released code does; `**WEIGHTS["released"]` sets that code's
     weights. `gradient_parts` also reports the gradient norm of each term (two more backward
-    passes; training stays the same).
+    passes; training stays the same). `gradient_checkpointing` keeps fewer activations and computes
+    the rest again: the same gradients, for less memory and more time. What is trained is float32;
+    under a float16 UNet the loss is scaled (torch.amp.GradScaler), or small gradients become 0.
 
     How it ends and goes on. `patience` ends it once the mean of that many total losses found no new
     minimum for as many steps; a loss depends more on its timestep than on the weights, so take 20
@@ -85,7 +90,8 @@ def finetune(
     (default: seed 0) gives the same steps, bit by bit on one machine's CPU. This is the reporting
     boundary: every step reads its numbers back to the host. Raises ValueError for fewer frames
     than the temporal term compares and for other values out of range or a checkpoint of another
-    run, TypeError for a clip that is no tensor and has no frames, FileNotFoundError for a
+    run, and in a step whose loss, gradient or weights are not finite, before anything of it is
+    kept; TypeError for a clip that is no tensor and has no frames, FileNotFoundError for a
     checkpoint that is not there.
     """
     team = Team(accelerator)
@@ -109,25 +115,31 @@ def finetune(
     material = {"clip": latents, "prompt": text}
     past = _past(checkpoint, settings, material) if resume else None
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    unet = pipe.unet
+    scaler = torch.amp.GradScaler(latents.device.type, enabled=unet.dtype is torch.float16)
     parameters, optimizer = _start(
-        pipe.unet,
+        unet,
         (rank, targets) if train_adapter else None,
         tokens,
         only_shared,
         learning_rate,
         generator,
+        scaler,
         past,
     )
     team.agree(list(parameters.values()), generator)
     # Clones, because tensors that the caller made in inference mode cannot be part of a graph.
     objective = Objective(
-        pipe.unet, schedule, latents.clone(), text.clone(), tokens, taps,
+        unet, schedule, widen(latents.clone()), text.clone(), tokens, taps,
         temporal, temporal_weight, diffusion_weight,
     )  # fmt: skip
     window, n_times = min(window, len(latents)), 2 if temporal == "times" else 1
     drawer = Drawer(window, low, high, n_times, shared_noise, generator)
     store = Store(checkpoint, checkpoint_every, settings, material)
-    update = Update(objective, drawer, parameters, optimizer, team, n_windows, gradient_parts)
+    update = Update(
+        objective, drawer, parameters, optimizer, team, n_windows, gradient_parts, scaler,
+        gradient_checkpointing,
+    )  # fmt: skip
     return train(update, n_steps, patience, store, list(past.steps) if past is not None else [])
 
 
@@ -156,18 +168,21 @@ def _start(
     only_shared: bool,
     learning_rate: float,
     generator: torch.Generator,
+    scaler: torch.amp.GradScaler,
     past: Checkpoint | None,
 ) -> tuple[dict[str, nn.Parameter], torch.optim.AdamW]:
     """Add the adapter (rank, targets), if one is wanted and missing; restore what is past."""
     adds_adapter = adapter is not None and not has_adapter(unet)
     if adds_adapter:
         add_lora(unet, *adapter, generator=generator)
+    if adapter is not None:
+        require_separate_projections(unet)
     unet.eval()  # LoRA needs no dropout, and an early end then has nothing to put back
     parameters = _trained(unet, tokens, adapter is not None, only_shared)
     optimizer = torch.optim.AdamW(parameters.values(), lr=learning_rate, weight_decay=0.01)
     try:
         if past is not None:
-            past.restore(parameters, optimizer, generator)
+            past.restore(parameters, optimizer, generator, scaler)
     except ValueError:
         if adds_adapter:
             remove_lora(unet)
@@ -182,11 +197,14 @@ def _trained(
     unet.requires_grad_(False)
     parameters = {}
     if train_adapter:
-        parameters |= {n: p for n, p in unet.named_parameters() if ".lora_" in n}
+        named = plain_module(unet).named_parameters()
+        parameters |= {n: p for n, p in named if ".lora_" in n}
     if tokens is not None:
         tokens.requires_grad_(False)
         own = {f"tokens.{n}": p for n, p in tokens.named_parameters()}
         parameters |= {"tokens.shared": own["tokens.shared"]} if only_shared else own
     for parameter in parameters.values():
+        # In half precision an update would be lost in the rounding of a weight.
+        parameter.data = widen(parameter.data)
         parameter.requires_grad_(True)
     return parameters

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from course.diffusion import NoiseSchedule, predicted_original
 from course.models import noise_predictor
 
+from .finite import NotFinite, finite, finite_noise
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
 from .outcome import Texts
@@ -96,14 +97,17 @@ class Task:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[tqdm]:
-        """Time a stage and show its progress bar."""
+        """Time a stage, show its progress bar, and say where a number was not finite."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
         # In a notebook as text on stdout: a widget would be broken when the file is opened again.
         file = sys.stdout if "ipykernel" in sys.modules else None
         quiet = not self.progress
         with tqdm(total=total, desc=name, disable=quiet, leave=False, file=file) as bar:
-            yield bar
+            try:
+                yield bar
+            except NotFinite as error:
+                raise ValueError(f"stage {name!r}, step {bar.n + 1}: {error}") from None
         self.seconds[name] = time.perf_counter() - start
 
     def chunks(self) -> list[slice]:
@@ -125,7 +129,12 @@ class Task:
         if self.latent_filter is None:
             return None
         chunks, given = self.chunks(), self.latent_filter
-        return lambda latents: torch.cat([given(latents[frames]) for frames in chunks])
+        return lambda latents: torch.cat(
+            [
+                finite("what latent_filter returns", given(latents[frames]), "correct the filter")
+                for frames in chunks
+            ]
+        )
 
     def predictor(
         self, text: str, *, guidance: float = 1.0, source_at: Callable[[int], Tensor] | None = None
@@ -230,10 +239,11 @@ class Task:
         given = getattr(self.texts, text), self.texts.empty
         if self.tokens is not None:
             given = tuple(self.tokens(each, frames) for each in given)
-        return noise_predictor(
+        predict = noise_predictor(
             self.pipe, given[0], guidance=guidance, negative_text=given[1],
             control=None if self.control is None else self.control[frames],
         )  # fmt: skip
+        return finite_noise(predict, self.pipe, guidance)
 
     def _refuse_frames_of_their_own(self) -> None:
         if self.tokens is not None or self.control is not None:
