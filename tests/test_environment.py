@@ -74,7 +74,8 @@ def imported(*folders: str) -> set[str]:
                 modules.add(node.module)
             elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
                 modules |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    beside = {path.stem for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    beside = {path.parent.name if path.stem == "__init__" else path.stem for path in files}
     tops = {module.partition(".")[0] for module in modules}
     tops -= set(sys.stdlib_module_names) | OUR_OWN | beside
     packages = metadata.packages_distributions()

@@ -158,7 +158,6 @@ OTHER_SIZES = {
     "classroom.site.run": "one run",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",
-    "course.clips.high_range": "one mapping of colours",
     "course.clips.sound": "one copy of packets",
     "course.methods.task": "one task, which every method works on",
     "course.editing.measure": "the metrics of one edit, in one function",
