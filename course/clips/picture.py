@@ -52,7 +52,7 @@ def picture(
 def _refuse_other_colours(frame: av.VideoFrame, path: Path) -> None:
     """Raise ValueError for what FFmpeg would decode and show in colours that are not meant."""
     transfer, matrix = getattr(frame, "color_trc", UNSPECIFIED), int(frame.colorspace)
-    names = {data.type.name for data in SideDataContainer(frame)}
+    names = {data.type.name for data in _side_data(frame) or ()}
     if transfer == UNSPECIFIED and names & _DOLBY_VISION:
         kind = "Dolby Vision without a picture for ordinary screens (profile 5)"
     elif matrix in _OTHER_MATRICES or getattr(frame, "color_primaries", UNSPECIFIED) == _XYZ:
@@ -122,11 +122,25 @@ def _upright(colours: torch.Tensor, frame: av.VideoFrame, path: Path) -> torch.T
     return colours.flip(mirrored) if mirrored else colours
 
 
+def _side_data(frame: av.VideoFrame) -> SideDataContainer | None:
+    """Return what comes with a frame; None where PyAV does not know a part of it, such as Exif.
+
+    `frame.side_data` would hold the frame and be held by it: frames of 1080p would then lie about
+    until Python looks for circles, 500 MiB of them in 300 frames.
+    """
+    try:
+        return SideDataContainer(frame)
+    except ValueError:
+        return None
+
+
 def _turn(frame: av.VideoFrame, path: Path) -> tuple[bool, bool, bool]:
     """Return whether rows become columns, and then whether x and y run backwards."""
-    # `frame.side_data` would hold the frame and be held by it: frames of 1080p would then lie about
-    # until Python looks for circles, 500 MiB of them in 300 frames.
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")
+    beside = _side_data(frame)
+    if beside is None:  # mirrors are not told then, quarters are
+        quarter = frame.rotation % 360
+        return quarter in (90, 270), quarter in (180, 270), quarter in (90, 180)
+    data = beside.get("DISPLAYMATRIX")
     if data is None:
         return False, False, False
     # A stored point (x, y) is shown at (a x + c y, b x + d y), up to a shift.

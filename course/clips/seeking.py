@@ -47,7 +47,7 @@ class Packets:
 
     def add(self, packet: av.Packet) -> None:
         """Note one packet."""
-        if packet.pts is None or packet.size == 0:
+        if packet.pts is None or packet.size == 0 or packet.is_discard:
             self.complete = False
             return
         if packet.is_keyframe:

@@ -50,8 +50,10 @@ def timing(
         for packet in islice(container.demux(stream), MAX_PACKETS):
             if packet.size == 0 and packet.dts is None:  # not a picture: the end
                 continue
-            n_packets += 1
             seen.add(packet)
+            if packet.is_discard:  # an edit list cuts it off: it is decoded and not shown
+                continue
+            n_packets += 1
             stamps += [] if packet.pts is None else [packet.pts]
             n_missing += packet.pts is None
     except (av.error.FFmpegError, OSError, EOFError):

@@ -402,3 +402,26 @@ def test_colours_that_would_come_out_wrong_are_refused_by_name(tmp_path, tags, k
     path = encode(tmp_path / "a.mkv", numbered(4), tags=tags)
     with pytest.raises(ValueError, match=f"colours that are coded.*{kind}"):
         read_clip(path)
+
+
+def unknown_side_data(frame):
+    raise ValueError("31 is not a valid Type")
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_camera_is_turned_back_where_a_part_beside_the_frame_is_unknown(
+    tmp_path, monkeypatch, rotation
+):
+    from course.clips import picture
+
+    path = encode(tmp_path / "a.mp4", as_bytes(quarters()), rotation=rotation)
+    known = read_clip(path).frames
+    monkeypatch.setattr(picture, "SideDataContainer", unknown_side_data)
+    assert torch.equal(read_clip(path).frames, known)
+
+
+def test_pages_with_exif_are_pictures(tmp_path):
+    pages = [Image.fromarray(picture) for picture in numbered(4)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match="single frame"):  # FFmpeg shows the first page only
+        read_clip(tmp_path / "a.tif")

@@ -14,6 +14,7 @@ from clip_files import encode, numbered
 from course.clips import read_clip
 from course.clips.decoding import _frames
 from course.clips.findings import ClipWarning
+from course.clips.video import clip_facts
 
 N_FRAMES, GROUP = 48, 8
 X264 = {"crf": "12", "g": str(GROUP), "bf": "3", "sc_threshold": "0"}
@@ -89,6 +90,18 @@ def test_stamps_that_lead_astray_are_not_followed(tmp_path, repeats):
         whole = read_clip(path)
         part = read_clip(path, start=70 / whole.fps)
     assert torch.equal(part.frames, whole.frames[70:])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+def test_what_an_edit_list_cuts_off_is_not_counted(tmp_path, suffix):
+    stamps = [40 * index - 300 for index in range(N_FRAMES)]  # a part lies before the beginning
+    path = encode(
+        tmp_path / f"a.{suffix}", numbered(N_FRAMES, 96), rate=25, pix_fmt="yuv420p", options=X264,
+        stamps=stamps,
+    )  # fmt: skip
+    whole = read_clip(path)
+    assert clip_facts(path).n_frames == whole.n_frames < N_FRAMES
+    assert torch.equal(read_clip(path, start=30 / 25).frames, whole.frames[30:])
 
 
 def test_a_part_of_joined_fields_is_that_of_the_whole(tmp_path):
