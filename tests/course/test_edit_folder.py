@@ -214,7 +214,7 @@ def test_ctrl_c_ends_the_rest_even_where_a_library_swallows_it(clips, tmp_path, 
         except KeyboardInterrupt as error:
             raise RuntimeError("something else") from error
 
-    monkeypatch.setattr("course.commands.edit._edited", swallowed)
+    monkeypatch.setattr("course.commands.editing.edited", swallowed)
     path = table(tmp_path, line("a.mp4"), line("b.mp4"))
     with pytest.raises(RuntimeError):  # only a signal turns this into a stop of the command
         main(arguments(clips, path, tmp_path / "out"))
