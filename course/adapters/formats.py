@@ -80,7 +80,8 @@ def _contents(path: Path) -> tuple[Weights, dict[str, str]]:
         raise ValueError(f"{path} is empty (0 bytes); save or copy the adapter again")
     if start.startswith(b"version https://git-lfs"):
         raise ValueError(f"{path} is a pointer of Git LFS; fetch the file itself with git lfs pull")
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    # A safetensors file begins with the length of its header, eight bytes that may be anything.
+    if start[8:9] != b"{" and start.startswith((b"PK\x03\x04", b"\x80")):
         raise ValueError(f"{path} is a pickle, which may run code; wanted is a safetensors file")
     try:
         with safe_open(path, framework="pt") as file:

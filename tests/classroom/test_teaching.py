@@ -207,6 +207,7 @@ def test_the_twelve_weeks_leave_no_section_out_for_good():
     code = {
         (lesson.name, part.number)
         for lesson in LESSONS.values()
+        if lesson.name != "on_a_gpu"  # no class has a GPU each
         for part in parts(lesson)[1:]
         if any(cell.kind == "code" for cell in lesson.cells[part.first : part.end])
         and part.title != "What you learned"
@@ -223,7 +224,8 @@ def test_every_question_has_its_answer_on_the_sheet(lesson):
 @for_each_lesson
 def test_every_exercise_has_three_wrong_answers_and_a_solution_on_the_sheet(lesson):
     found = tasks(lesson)
-    assert found and all(len(task.wrong) == 3 and task.solution for task in found)
+    assert found or lesson.name == "on_a_gpu"
+    assert all(len(task.wrong) == 3 and task.solution for task in found)
 
 
 @for_each_lesson
