@@ -101,8 +101,8 @@ def _same(trial: Trial, wanted: object, came: object) -> bool:
     if isinstance(wanted, (tuple, list)):
         fits = isinstance(came, (tuple, list)) and len(came) == len(wanted)
         return fits and all(_same(trial, a, b) for a, b in zip(wanted, came))
-    if isinstance(wanted, complex):  # a root of a negative number
-        return False
+    if isinstance(wanted, complex) or (isinstance(wanted, Tensor) and wanted.is_complex()):
+        return False  # a root of a negative number
     if isinstance(wanted, bool) or isinstance(came, torch.BoolTensor):
         return bool(wanted) == bool(came)
     pair = pair_of(trial, wanted, came)
