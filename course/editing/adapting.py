@@ -14,6 +14,7 @@ from course.adapters import (
     load_adapter,
     remove_lora,
 )
+from course.adapters.switches import require_separate_projections
 from course.finetune import FinetuneStep, finetune
 from course.finetune.processes import Team
 from course.methods import Task
@@ -41,6 +42,8 @@ class Adapting:
         """Give the task with adapter and tokens; leave the UNet as it was found."""
         unet = task.pipe.unet
         had_adapter = has_adapter(unet)
+        if had_adapter:
+            require_separate_projections(unet)
         try:
             if self.adapter is not None:
                 yield self._read(task)
@@ -85,7 +88,7 @@ class Adapting:
 
 
 def _saved_tokens(task: Task, path: Path) -> PromptTokens:
-    tokens = PromptTokens.from_file(path).to(task.pipe.unet.device).requires_grad_(False)
+    tokens = PromptTokens.from_file(path).to(task.latents.device).requires_grad_(False)
     if len(tokens.frame) != len(task.latents):
         raise ValueError(
             f"{path} has tokens for {len(tokens.frame)} frames and the clip has "

@@ -13,7 +13,7 @@ from course.clips import Clip, contact_sheet, write_clip, write_image
 from course.files import safe_output
 from course.finetune import FinetuneStep
 from course.metrics import TRUTH_COLUMNS, against_target
-from course.models import decode_latents, encode_frames
+from course.models import decode_latents, encode_frames, execution_device
 from course.temporal import adjacent_similarities
 
 from .measure import figures
@@ -67,7 +67,7 @@ class Edit:
         whatever ``pipe`` decodes. Raises ValueError for a target that is none.
         """
         target = target.to(self.source.frames.device, self.source.frames.dtype)
-        latents = encode_frames(pipe, target.frames.to(pipe.device))
+        latents = encode_frames(pipe, target.frames.to(execution_device(pipe)))
         trip = replace(target, frames=decode_latents(pipe, latents).to(target.frames))
         clips = {"source": self.source, "reconstruction": self.reconstruction, "edit": self.clip}
         new = {"true target": target, "true target, VAE round trip": trip}

@@ -29,7 +29,7 @@ from course.methods import (
     recipe,
 )
 from course.methods.finite import VAE_CURE, finite
-from course.models import encode_prompt
+from course.models import encode_prompt, execution_device
 from course.models.settings import OWN, chosen
 from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
@@ -162,7 +162,7 @@ def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
     The flow of a rendered clip is known; that of any other is estimated.
     """
     with task.stage("encode", 1) as bar:
-        latents = encoded(task, clip.frames.to(task.pipe.device))
+        latents = encoded(task, clip.frames.to(execution_device(task.pipe)))
         finite("the latents of the clip", latents, VAE_CURE)
         bar.update()  # a notebook's bar that does not reach its end stays, in red
     motion = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from course.checks import check_choice, check_number, check_shape, check_whole, complaint
-from course.models import encode_frames
+from course.models import encode_frames, execution_device
 from course.tokens import PromptTokens
 
 from .objective import LEAST_FRAMES
@@ -101,7 +101,7 @@ def latents_of(pipe: StableDiffusionPipeline, clip: Any, least_frames: int) -> T
     check_shape("clip", images, "T", (3, channels), "H", "W", hint=hint)
     hint = "the temporal loss compares neighbouring frames"
     check_whole("frames of the clip", len(images), least_frames, hint=hint)
-    images = images.detach().to(pipe.unet.device)
+    images = images.detach().to(execution_device(pipe))
     return images if images.shape[1] == channels else encode_frames(pipe, images)
 
 

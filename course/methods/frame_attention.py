@@ -14,6 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from course.adapters.switches import uncompiled
+
+_PLAIN = (
+    "AttnProcessor",
+    "AttnProcessor2_0",
+    "FusedAttnProcessor2_0",
+    "SlicedAttnProcessor",
+    "XFormersAttnProcessor",
+)
+"""Processors of diffusers that compute plain attention, each in its way."""
+
 
 class FrameAttention:
     """An attention processor for the self-attention of T frames; plain attention as it stands.
@@ -121,18 +132,35 @@ def self_attention_layers(unet: nn.Module) -> list[nn.Module]:
     return layers
 
 
+def _require_plain(layers: list[nn.Module]) -> None:
+    for layer in layers:
+        kind = type(layer.processor)
+        if kind.__name__ not in _PLAIN and not isinstance(layer.processor, FrameAttention):
+            raise ValueError(
+                f"the UNet's self-attention has a processor of its own, {kind.__name__}, and this "
+                "method would replace it; take a method that changes no attention, such as paper "
+                "or flow_edit, or call pipe.unet.set_default_attn_processor() before"
+            )
+
+
 @contextmanager
 def attending(unet: nn.Module, processor: FrameAttention | None) -> Iterator[None]:
-    """Give every self-attention layer this processor inside the context (None: leave them)."""
+    """Give every self-attention layer this processor inside the context (None: leave them).
+
+    A compiled UNet runs as it is written meanwhile. Raises ValueError for a UNet whose
+    self-attention was changed already, by a processor that is none of diffusers' plain ones.
+    """
     if processor is None:
         yield
         return
     layers = self_attention_layers(unet)
+    _require_plain(layers)
     before, handles = [layer.processor for layer in layers], processor.hook(unet)
     try:
         for layer in layers:
             layer.set_processor(processor)
-        yield
+        with uncompiled(unet):  # what was compiled does not look at hooks
+            yield
     finally:
         for layer, old in zip(layers, before):
             layer.set_processor(old)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course.adapters import default_taps
+from course.adapters.switches import plain_module
 
 from .frame_attention import FrameAttention, attention
 from .task import Task
@@ -48,7 +49,7 @@ class InjectedFeatures(FrameAttention):
         super().begin(frames, mode if timestep >= self.last_timestep else "plain", timestep)
 
     def hook(self, unet: nn.Module) -> list:
-        modules = dict(unet.named_modules())
+        modules = dict(plain_module(unet).named_modules())
         self._layers = {modules[name] for name in default_taps(unet)}
         blocks = [block for up in unet.up_blocks for block in up.resnets]
         # Layer 4 of Stable Diffusion's 12: a third of the way up.

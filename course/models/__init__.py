@@ -13,5 +13,13 @@ from course.models.pipeline import (
     load,
     noise_predictor,
 )
+from course.models.pretrained import execution_device
 
-__all__ = ["decode_latents", "encode_frames", "encode_prompt", "load", "noise_predictor"]
+__all__ = [
+    "decode_latents",
+    "encode_frames",
+    "encode_prompt",
+    "execution_device",
+    "load",
+    "noise_predictor",
+]

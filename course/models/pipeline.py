@@ -17,7 +17,7 @@ from torch import Tensor
 from course import device as best_device
 from course.checks import check_multiple, check_real, check_shape, check_whole, complaint
 from course.diffusion import NoiseSchedule, velocity_to_noise
-from course.models.pretrained import locate, read
+from course.models.pretrained import execution_device, locate, read
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -81,7 +81,7 @@ def encode_prompt(pipe: StableDiffusionPipeline, prompts: str | Sequence[str]) -
         list(prompts), padding="max_length", max_length=_context(pipe), return_tensors="pt"
     ).input_ids
     with torch.no_grad():
-        return pipe.text_encoder(ids.to(pipe.text_encoder.device))[0]
+        return pipe.text_encoder(ids.to(execution_device(pipe)))[0]
 
 
 def encode_frames(pipe: StableDiffusionPipeline, frames: Tensor, *, chunk_size: int = 8) -> Tensor:

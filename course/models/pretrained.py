@@ -1,4 +1,7 @@
-"""Where frozen weights come from: a folder in this package, any folder, or a hub id (Fig. 1)."""
+"""Where frozen weights come from, and where they compute (Fig. 1).
+
+They come from a folder in this package, any folder, or a hub id.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -51,6 +60,13 @@ def read(source: str, wanted: str, load: Callable[[], object]) -> object:
             f"{source} is no folder here, and the hub did not provide it ({reason}); "
             "check the name, connect once to cache it, or give a folder"
         ) from error
+
+
+def execution_device(pipe: StableDiffusionPipeline) -> torch.device:
+    """Return where a pipeline computes, which is not where offloaded weights lie meanwhile."""
+    if hasattr(pipe, "_execution_device"):  # diffusers' own answer; its hooks know
+        return pipe._execution_device
+    return pipe.unet.device
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from course.adapters.switches import is_compiled
+
 
 @contextmanager
 def cached_text(unet: nn.Module, *, entries: int = 8) -> Iterator[None]:
@@ -16,8 +18,11 @@ def cached_text(unet: nn.Module, *, entries: int = 8) -> Iterator[None]:
     Inside the context, each attn2 layer keeps its last `entries` results. A text is recognised by
     its memory and version, so another text, and changed or switched adapter weights, are computed
     anew; so is everything while gradients are recorded. A text made under
-    `torch.inference_mode()` has no version: do not write into it.
+    `torch.inference_mode()` has no version: do not write into it. A compiled UNet is left alone.
     """
+    if is_compiled(unet):
+        yield
+        return
     # A layer that already has a forward of its own is cached by an outer context, or offloaded.
     layers = [
         layer

@@ -12,6 +12,7 @@ from course import models
 from course.adapters import TOKENS_FILE, add_lora, has_adapter, remove_lora, save_adapter
 from course.clips import Clip, Scene, read_clip, render
 from course.editing import Edit, edit
+from course.methods import DEFAULT_METHOD
 from course.methods.masking import difference_mask
 from course.metrics import TRUTH_COLUMNS, psnr
 from course.tokens import PromptTokens
@@ -202,3 +203,62 @@ def test_everything_is_written_and_reads_back(full, tmp_path):
     assert json.loads(files["json"].read_text())["metrics"] == full.metrics
     assert read_clip(files["clip"]).n_frames == 4
     assert set(tmp_path.iterdir()) == set(files.values())
+
+
+# -- what is not finite
+
+
+def spoilt(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.full_like(tensor, torch.nan)
+
+
+def test_a_filter_that_returns_nan_is_named_at_its_first_step(pipe, clip):
+    with pytest.raises(ValueError, match="stage 'invert', step 1: what latent_filter returns hold"):
+        quick(clip, pipe, latent_filter=spoilt)
+
+
+@pytest.mark.parametrize("guidance", [float("nan"), float("inf")])
+def test_guidance_is_a_finite_number(pipe, clip, guidance):
+    with pytest.raises(ValueError, match="guidance: .*finite"):
+        quick(clip, pipe, guidance=guidance)
+
+
+@pytest.mark.parametrize("method", ["paper", DEFAULT_METHOD, "grid_shuffle"])
+def test_a_guidance_that_overflows_is_named_with_the_stage(pipe, clip, method):
+    options = {"method": method, "guidance": 1e38, "mask_threshold": None}
+    with pytest.raises(ValueError, match="stage 'edit', step .*take a guidance below 1e[+]38"):
+        quick(clip, pipe, **options)
+
+
+def test_an_adapter_that_overflows_is_named(pipe, clip):
+    for weight in add_lora(pipe.unet):
+        weight.data.fill_(1e30)
+    with pytest.raises(ValueError, match="stage 'invert'.*edit without the adapter"):
+        quick(clip, pipe)
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [("encoder", "stage 'encode'.*latents of the clip"), ("decoder", "stage 'decode'.*frames of")],
+)
+def test_an_autoencoder_that_overflows_is_named(pipe, clip, part, where):
+    def overflow(module, inputs, output):
+        return spoilt(output)
+
+    handle = getattr(pipe.vae, part).register_forward_hook(overflow)
+    try:
+        with pytest.raises(ValueError, match=f"{where}.*pipe.vae.to"):
+            quick(clip, pipe)
+    finally:
+        handle.remove()
+
+
+def test_a_scheduler_that_cannot_be_followed_stops_the_edit_before_any_work(pipe, clip):
+    from diffusers import EulerDiscreteScheduler
+
+    own, pipe.scheduler = pipe.scheduler, EulerDiscreteScheduler()
+    try:
+        with pytest.raises(ValueError, match="EulerDiscreteScheduler.*DDIMScheduler.from_config"):
+            quick(clip, pipe)
+    finally:
+        pipe.scheduler = own
