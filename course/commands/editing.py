@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import clip_options, model_options
@@ -72,7 +71,7 @@ def _run(
     sigma, tokens = options.filter_sigma, options.tokens
     return edit(
         clip, options.source, options.target, pipe=pipe, **_asked(options), refine=options.refine,
-        method=options.method or DEFAULT_METHOD, adapter=_folder(options.adapter),
+        method=options.method or DEFAULT_METHOD, adapter=options.adapter,
         latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
         depth=_depth(options, n_frames, size), finetune_steps=options.finetune,
         finetune_settings=model_options.training_settings(options),
@@ -97,12 +96,6 @@ def _trains(options: Namespace) -> bool:
 
     own = recipe(options.method or DEFAULT_METHOD).sampler.finetune_steps
     return options.adapter is None and bool(own if options.finetune is None else options.finetune)
-
-
-def _folder(adapter: Path | None) -> Path | None:
-    """Return the folder of an adapter; its file is as good a name for it."""
-    is_file = adapter is not None and adapter.is_file() and adapter.suffix == ".safetensors"
-    return adapter.parent if is_file else adapter
 
 
 def _depth(options: Namespace, n_frames: int, size: tuple) -> Tensor | None:
