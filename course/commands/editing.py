@@ -29,10 +29,28 @@ def edited(
     accelerator: Accelerator | None,
 ) -> Edit:
     """Say what was chosen, then edit; raises ValueError where memory or an operation is missing."""
+    import torch
+
+    from course.bilateral import bilateral_filter
+    from course.editing import edit
+    from course.methods import DEFAULT_METHOD
+
+    sigma, tokens = options.filter_sigma, options.tokens
     with model_options.told_in_words(options, training=_trains(options)):
         _tell_round_trip(clip, pipe)
         _tell_settings(options, pipe, n_frames)
-        return _run(clip, options, pipe, n_frames, size, accelerator)
+        return edit(
+            clip, options.source, options.target, pipe=pipe, **_asked(options),
+            method=options.method or DEFAULT_METHOD, adapter=options.adapter, refine=options.refine,
+            latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
+            depth=_depth(options, n_frames, size), finetune_steps=options.finetune,
+            finetune_settings=model_options.training_settings(options),
+            n_shared=tokens[0], n_frame=tokens[1],
+            chunk_size=options.chunk, decode_chunk_size=options.decode_chunk,
+            reconstruct=not options.no_baselines, baselines=not options.no_baselines,
+            progress=not options.quiet, accelerator=accelerator,
+            generator=torch.Generator().manual_seed(options.seed),
+        )  # fmt: skip
 
 
 def _tell_settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: int) -> None:
@@ -52,35 +70,6 @@ def _tell_settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: 
     )  # fmt: skip
     print(f"{use.kind}: {method}, {use}; {options.dtype} on {pipe.device}")
     print(amount)
-
-
-def _run(
-    clip: Clip,
-    options: Namespace,
-    pipe: StableDiffusionPipeline,
-    n_frames: int,
-    size: tuple,
-    accelerator: Accelerator | None,
-) -> Edit:
-    import torch
-
-    from course.bilateral import bilateral_filter
-    from course.editing import edit
-    from course.methods import DEFAULT_METHOD
-
-    sigma, tokens = options.filter_sigma, options.tokens
-    return edit(
-        clip, options.source, options.target, pipe=pipe, **_asked(options), refine=options.refine,
-        method=options.method or DEFAULT_METHOD, adapter=options.adapter,
-        latent_filter=None if sigma is None else lambda x: bilateral_filter(x, 5, 1.0, sigma),
-        depth=_depth(options, n_frames, size), finetune_steps=options.finetune,
-        finetune_settings=model_options.training_settings(options),
-        n_shared=tokens[0], n_frame=tokens[1],
-        chunk_size=options.chunk, decode_chunk_size=options.decode_chunk,
-        reconstruct=not options.no_baselines, baselines=not options.no_baselines,
-        progress=not options.quiet, accelerator=accelerator,
-        generator=torch.Generator().manual_seed(options.seed),
-    )  # fmt: skip
 
 
 def _asked(options: Namespace) -> dict[str, object]:

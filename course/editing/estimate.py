@@ -16,12 +16,10 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from course.methods import Recipe, Task
-from course.methods.masking import PROBES
+from course.methods import Passes, Recipe, Task, frame_by_frame
 from course.models.settings import Chosen
 
 TRAINING = 3
-_NOISED_DRAWS = 4  # of `course.methods.masking.noised_mask`
 
 
 @dataclass(frozen=True)
@@ -58,22 +56,22 @@ def estimate(
     that sees more at once takes longer for each evaluation. `adapted` says that an adapter is
     there, without which its baseline is not made.
     """
-    looks = any(_looks(method) for method in way.links)
-    n_steps, two = use.n_steps - use.skip, 1 if use.guidance == 1 else 2
-    name, draws = way.sampler.name, int((settings or {}).get("draws", 1))
-    has_mask = use.mask_threshold is not None
-    edit = _sampler(name, n_steps, two, looks, draws, refine, has_mask)
-    stages = {"VAE": 1, "edit": edit}
+    sampler, draws = way.sampler, int((settings or {}).get("draws", 1))
+    passes = Passes(
+        use.n_steps - use.skip, 1 if use.guidance == 1 else 2,
+        any(_looks(method) for method in way.links), use.mask_threshold is not None, refine, draws,
+    )  # fmt: skip
+    stages = {"VAE": 1, "edit": sampler.evaluations(passes)}
     n_results = 1
     if reconstruct:
-        from_inversion = name == "paper"
-        stages["reconstruction"] = n_steps * (1 + looks) if from_inversion else _sampler(
-            name, n_steps, 1, looks, draws, refine, has_mask=False
-        )  # fmt: skip
+        again = passes._replace(sides=1, has_mask=False)
+        from_inversion = sampler.name == "paper"  # which is walked once for both
+        count = frame_by_frame.evaluations if from_inversion else sampler.evaluations
+        stages["reconstruction"] = count(again)
         n_results += 1
     if baselines:
-        again = edit if adapted else 0
-        stages["baselines"] = again + two * use.n_steps
+        again = stages["edit"] if adapted else 0
+        stages["baselines"] = again + passes.sides * use.n_steps
         n_results += 2 + adapted
     stages["VAE"] += n_results
     return Estimate(stages, n_frames, n_train * min(window, n_frames) * TRAINING)
@@ -83,22 +81,6 @@ def _looks(method: object) -> bool:
     """Return whether a link sends the source through the UNet beside the edit."""
     classes = (each for each in vars(method.module).values() if isinstance(each, type))
     return any(getattr(each, "looks_at_source", False) for each in classes)
-
-
-def _sampler(
-    name: str, n_steps: int, two: int, looks: bool, draws: int, refine: int, has_mask: bool
-) -> int:
-    """Return the evaluations of one frame by a sampler; `two` is 2 with guidance."""
-    probes = len({round(share * (n_steps - 1)) for share in PROBES})
-    if name == "paper":
-        inversion = n_steps * (1 + refine) + (2 * probes if has_mask else 0)
-        return inversion + n_steps * (two + looks)
-    mask = 2 * _NOISED_DRAWS * len(PROBES) if has_mask else 0
-    if name == "flow_edit":
-        return mask + draws * n_steps * 2 * two
-    if name == "edit_friendly":
-        return mask + n_steps * (1 + two)
-    return n_steps * (two + looks)
 
 
 @contextmanager

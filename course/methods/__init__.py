@@ -10,7 +10,7 @@ from __future__ import annotations
 from . import frame_by_frame, paper
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
-from .outcome import Inversion, Outcome, Texts
+from .outcome import Inversion, Outcome, Passes, Texts
 from .registry import DEFAULT_METHOD, METHODS, Method, Recipe, names, recipe
 from .task import Task
 
@@ -22,6 +22,7 @@ __all__ = [
     "Method",
     "Motion",
     "Outcome",
+    "Passes",
     "Recipe",
     "Task",
     "Texts",

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from course.diffusion import add_noise, ddim_step
 
-from .masking import noised_mask
-from .outcome import Outcome
+from .masking import noised_evaluations, noised_mask
+from .outcome import Outcome, Passes
 from .task import Task
 
 
@@ -40,6 +40,11 @@ def run(task: Task, *, shared: bool = True) -> Outcome:
             clip = below
             bar.update()
     return Outcome(edited, mask)
+
+
+def evaluations(passes: Passes) -> int:
+    """Return how often a frame goes through the UNet: the source at guidance 1, and the edit."""
+    return noised_evaluations(passes) + passes.n_steps * (1 + passes.sides)
 
 
 def posterior_mean(latents: Tensor, noise: Tensor, timestep: int, schedule, **options) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 
 from course.diffusion import NoiseSchedule, add_noise
 
-from .masking import noised_mask
-from .outcome import Outcome
+from .masking import noised_evaluations, noised_mask
+from .outcome import Outcome, Passes
 from .task import Task
 
 
@@ -46,6 +46,11 @@ def run(
             edited = edited + step * change
             edited = edited if mask is None else torch.lerp(task.latents, edited, mask)
     return Outcome(edited, mask)
+
+
+def evaluations(passes: Passes) -> int:
+    """Return how often a frame goes through the UNet: source and edit, both guided."""
+    return noised_evaluations(passes) + passes.draws * passes.n_steps * 2 * passes.sides
 
 
 def sigma(schedule: NoiseSchedule, timestep: int, latents: torch.Tensor) -> float:

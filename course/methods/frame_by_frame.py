@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course.diffusion import add_noise
 
-from .outcome import Outcome
+from .outcome import Outcome, Passes
 from .paper import sample_clip
 from .task import Task
 
@@ -18,6 +18,11 @@ from .task import Task
 def run(task: Task) -> Outcome:
     """Return the target prompt's frames, each from its own noise."""
     return from_noise(task, task.noise(shared=False), "frame by frame")
+
+
+def evaluations(passes: Passes) -> int:
+    """Return how often a frame goes through the UNet."""
+    return passes.n_steps * (passes.sides + passes.looks)
 
 
 def from_noise(task: Task, noise: Tensor, name: str) -> Outcome:

@@ -9,11 +9,27 @@ from torch import Tensor
 
 from course.diffusion import add_noise
 
+from .outcome import Passes
+
 if TYPE_CHECKING:
     from .task import Task
 
 PROBES = (1 / 3, 2 / 3)
 """Where on the way to noise the two prompts are compared: coarse shapes show, details do not."""
+
+
+NOISED_DRAWS = 4
+"""How many noises stand in for an inversion at each of these levels."""
+
+
+def probed(n_steps: int) -> list[int]:
+    """Return the steps, counted from data, at which the two prompts are compared."""
+    return sorted({round(share * (n_steps - 1)) for share in PROBES})
+
+
+def noised_evaluations(passes: Passes) -> int:
+    """Return how often `noised_mask` sends a frame through the UNet: both prompts each time."""
+    return 2 * NOISED_DRAWS * len(PROBES) if passes.has_mask else 0
 
 
 def difference_mask(differences: Tensor, threshold: float) -> Tensor:
@@ -28,7 +44,7 @@ def difference_mask(differences: Tensor, threshold: float) -> Tensor:
     return (magnitude > threshold * largest).to(differences.dtype)
 
 
-def noised_mask(task: Task, *, draws: int = 4) -> Tensor | None:
+def noised_mask(task: Task, *, draws: int = NOISED_DRAWS) -> Tensor | None:
     """Return the mask (T, 1, h, w) of a task that inverts nothing; None: it asks for no mask.
 
     The source is noised at random, `draws` times at each of the two levels, every frame alike.

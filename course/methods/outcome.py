@@ -16,6 +16,21 @@ class Texts(NamedTuple):
     empty: Tensor
 
 
+class Passes(NamedTuple):
+    """What decides how often a sampler sends one frame through the UNet.
+
+    The `n_steps` that are taken; the `sides` of a prediction, 2 with guidance; whether attention
+    `looks` at the source in passing; whether there is a mask to find; `refine` and `draws`.
+    """
+
+    n_steps: int
+    sides: int
+    looks: bool = False
+    has_mask: bool = False
+    refine: int = 0
+    draws: int = 1
+
+
 @dataclass(frozen=True)
 class Inversion:
     """Where DDIM inversion passed: what sampling starts from, and what it may return to.

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from course.diffusion import NoiseSchedule, ddim_step, invert, sample
 
-from .masking import PROBES, difference_mask
-from .outcome import Inversion, Outcome
+from .masking import difference_mask, probed
+from .outcome import Inversion, Outcome, Passes
 from .task import Task
 
 
@@ -28,11 +28,18 @@ def run(task: Task) -> Outcome:
     return Outcome(latents, inversion.mask, inversion)
 
 
+def evaluations(passes: Passes) -> int:
+    """Return how often a frame goes through the UNet: inversion, mask, sampling."""
+    inversion = passes.n_steps * (1 + passes.refine)
+    mask = 2 * len(probed(passes.n_steps)) if passes.has_mask else 0
+    return inversion + mask + passes.n_steps * (passes.sides + passes.looks)
+
+
 def invert_clip(task: Task) -> Inversion:
     """Carry the task's latents to noise with the source prompt, and find the mask."""
     predict, other = task.predictor("source"), task.predictor("target")
     threshold = task.mask_threshold
-    probes = {round(share * (task.n_steps - task.skip - 1)) for share in PROBES}
+    probes = probed(task.n_steps - task.skip)
     path, differences = {}, []
     with task.stage("invert") as bar:
         for step in invert(

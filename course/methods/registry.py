@@ -29,7 +29,7 @@ from . import (
     token_flow,
     warped_tokens,
 )
-from .outcome import Outcome
+from .outcome import Outcome, Passes
 from .task import Task
 
 DEFAULT_METHOD = "flow_edit + injected_features"
@@ -41,10 +41,11 @@ needs no flow and no more time than the paper's method (``python -m benchmarks.m
 class Method:
     """A published way to edit a clip, or to link its frames.
 
-    `kind`: "sampler" has `run(task) -> Outcome`, the others `link(task) -> Task`. `reach`: what a
-    frame's result depends on, "frame" (itself), "past" (what came before, remembered from chunk to
-    chunk), "chunk" (the frames in flight; other chunks, other results), "neighbours" (both sides,
-    on latents only) or "clip" (all frames in flight at once: memory grows with their number).
+    `kind`: "sampler" has `run(task) -> Outcome` and `evaluations`, the others `link(task) ->
+    Task`. `reach`: what a frame's result depends on, "frame" (itself), "past" (what came
+    before, remembered from chunk to chunk), "chunk" (the frames in flight; other chunks, other
+    results), "neighbours" (both sides, on latents only) or "clip" (all frames in flight at
+    once: memory grows with their number).
     `skip` is the share of the noisiest steps that a sampler leaves out by default, and
     `mask_threshold` whether it keeps what the prompts agree on.
     """
@@ -60,6 +61,11 @@ class Method:
     @property
     def name(self) -> str:
         return self.module.__name__.rpartition(".")[2]
+
+    @property
+    def evaluations(self) -> Callable[[Passes], int]:
+        """How often a sampler sends a frame through the UNet."""
+        return self.module.evaluations
 
     @property
     def apply(self) -> Callable[..., Task | Outcome]:

@@ -7,6 +7,7 @@ starts all frames from one latent and moves it; here it is not moved (that is `l
 
 from __future__ import annotations
 
+from .frame_by_frame import evaluations as evaluations  # the same as frame by frame
 from .frame_by_frame import from_noise
 from .outcome import Outcome
 from .task import Task

@@ -37,6 +37,33 @@ Some words.
 ```
 """
 
+NAMED_EXERCISE = """
++++
+
+### Exercise: {name}
+
+<details><summary>Hint 1</summary>one</details>
+<details><summary>Hint 2</summary>two</details>
+
+```{{code-cell}} ipython3
+:tags: [exercise]
+:minutes: 1
+:difficulty: {difficulty}
+
+def {name}(*arguments):
+    ### BEGIN SOLUTION
+    return get("{name}").reference(*arguments)
+    ### END SOLUTION
+```
+
+```{{code-cell}} ipython3
+:tags: [check]
+
+check("{name}", {name})
+```
+"""
+"""A cell pair for an exercise of the course, by its name and difficulty."""
+
 EXERCISE = """
 +++
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_texts import FRONT, write_course
+from lesson_texts import FRONT, NAMED_EXERCISE, write_course
 
 from classroom.builder import build
 from classroom.builder.build import FOLDERS, read_lessons, read_measured
@@ -21,29 +21,6 @@ from classroom.exercises import misconceptions, names
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
 ROOT = Path(__file__).parents[2]
-EXERCISE = """
-### Exercise: {name}
-
-<details><summary>Hint 1</summary>one</details>
-<details><summary>Hint 2</summary>two</details>
-
-```{{code-cell}} ipython3
-:tags: [exercise]
-:minutes: 1
-:difficulty: {difficulty}
-
-def {name}(*arguments):
-    ### BEGIN SOLUTION
-    return get("{name}").reference(*arguments)
-    ### END SOLUTION
-```
-
-```{{code-cell}} ipython3
-:tags: [check]
-
-check("{name}", {name})
-```
-"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +47,7 @@ def lesson_folder(tmp_path: Path) -> tuple[Path, str]:
     text = FRONT.replace("minutes: 9", "minutes: 2") + "\n## Two questions (2 min)\n"
     text += "\n```{code-cell} ipython3\nfrom classroom.exercises import check, get\n```\n"
     for difficulty, name in enumerate(sorted(names())[:2], 1):
-        text += EXERCISE.format(name=name, difficulty=difficulty)
+        text += NAMED_EXERCISE.format(name=name, difficulty=difficulty)
     build(write_course(tmp_path, text))
     return tmp_path, "00_tiny"
 

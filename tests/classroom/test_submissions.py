@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_texts import FRONT, write_course
+from lesson_texts import FRONT, NAMED_EXERCISE, write_course
 
 from classroom.builder import build
 from classroom.grading import run
@@ -24,31 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "nbgrader_config.py"
-EXERCISE = """
-+++
-
-### Exercise: {name}
-
-<details><summary>Hint 1</summary>one</details>
-<details><summary>Hint 2</summary>two</details>
-
-```{{code-cell}} ipython3
-:tags: [exercise]
-:minutes: 1
-:difficulty: 2
-
-def {name}(*arguments):
-    ### BEGIN SOLUTION
-    return get("{name}").reference(*arguments)
-    ### END SOLUTION
-```
-
-```{{code-cell}} ipython3
-:tags: [check]
-
-check("{name}", {name})
-```
-"""
 RIGHT = "def {name}(*a):\n    {first}\n    return get('{name}').reference(*a)\n"
 
 
@@ -162,7 +137,8 @@ def course(tmp_path_factory) -> Path:
     text = FRONT.replace("minutes: 9", f"minutes: {len(MISHAPS)}")
     text += f"\n## Questions ({len(MISHAPS)} min)\n"
     text += "\n```{code-cell} ipython3\nfrom classroom.exercises import get\n```\n"
-    text += "".join(EXERCISE.format(name=mishap.exercise) for mishap in MISHAPS.values())
+    for mishap in MISHAPS.values():
+        text += NAMED_EXERCISE.format(name=mishap.exercise, difficulty=2)
     built = build(write_course(folder / "lesson", text))
     (folder / "source" / "ps").mkdir(parents=True)
     shutil.copy(built[1], folder / "source" / "ps")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
 import torch
+from launching import launch
 from safetensors.torch import load_file
 
 from course.__main__ import main
@@ -35,26 +31,11 @@ def numbers(folder):
     return torch.cat([tensors[key].flatten() for tensors in found for key in sorted(tensors)])
 
 
-def launch(n_processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
-    """Run the command under accelerate's own launcher, on the CPU."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
-    launcher += ["--num_processes", str(n_processes), "--num_machines", "1"]
-    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    launcher += ["--main_process_port", str(port), "-m", "course"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [*launcher, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-
-
 def test_two_processes_learn_what_one_does(clip, tmp_path):
     shared = ["--steps", "3", "--windows", "2", "--tokens", "1", "1"]
     assert finetune(clip, tmp_path / "one", *shared) == 0
     arguments = ["finetune", clip, *OPTIONS, *shared, "--output", str(tmp_path / "two")]
-    done = launch(2, arguments)
+    done = launch(2, ["-m", "course", *arguments])
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(
         numbers(tmp_path / "two"), numbers(tmp_path / "one"), rtol=0, atol=1e-5
