@@ -164,8 +164,6 @@ OTHER_SIZES = {
     "course.finetune.processes": "all that knows of several processes, and nothing else",
     "course.finetune.progress": "what a step reports, without torch",
     "lessons.cosine_similarity.exercises.similarity": "an exercise with its wrong answers",
-    "lessons.error_recursion.exercises.operators": "two exercises with their wrong answers",
-    "lessons.ledger.exercises.verdict": "two exercises with their wrong answers",
     "training.data": "one generator of batches",
     "training.export": "one command",
     "training.initial": "one copy of weights",

@@ -10,10 +10,8 @@ from __future__ import annotations
 from classroom.exercises.exercise import Exercise
 from lessons.error_recursion.exercises.chain import ACCUMULATE, STEP_CONSTANT
 from lessons.error_recursion.exercises.noise import EXPECTED_NOISE_NORM, RMS_COMBINE
-from lessons.error_recursion.exercises.operators import (
-    COUNTEREXAMPLE_PERFECT_START,
-    POWER_ITERATION,
-)
+from lessons.error_recursion.exercises.operators import POWER_ITERATION
+from lessons.error_recursion.exercises.perfect_start import COUNTEREXAMPLE_PERFECT_START
 
 EXERCISES: tuple[Exercise, ...] = (
     STEP_CONSTANT,

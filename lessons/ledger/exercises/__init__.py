@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from classroom.exercises.exercise import Exercise
 from lessons.ledger.exercises.search import TIGHTNESS, WORST_START
-from lessons.ledger.exercises.verdict import IS_VIOLATION, VERDICT_OF
+from lessons.ledger.exercises.verdict import VERDICT_OF
+from lessons.ledger.exercises.violation import IS_VIOLATION
 
 EXERCISES: tuple[Exercise, ...] = (VERDICT_OF, IS_VIOLATION, TIGHTNESS, WORST_START)
