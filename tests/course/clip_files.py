@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,6 +57,23 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(-10 * (a - b).square().mean().log10())
 
 
+@contextmanager
+def usual_priority() -> Iterator[None]:
+    """Give this process its scheduling back in the end.
+
+    Under root the encoder SVT-AV1 makes the thread that calls it a real-time one of the highest
+    priority, and every process that it starts later inherits that: a browser then stops all else.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # Linux only
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def encode(
     path: Path,
     pictures: numpy.ndarray,
@@ -77,7 +96,7 @@ def encode(
 
     matrix: the nine numbers of a display matrix. pixels: the format of the pictures.
     """
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with usual_priority(), av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {"crf": "8"})
         stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], pix_fmt
         context = stream.codec_context

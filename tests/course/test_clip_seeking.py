@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
 
 import av
@@ -58,6 +59,13 @@ def test_a_part_is_what_the_whole_clip_has_there(tmp_path, kind, suffix):
     for first in (1, 9, 23, 24, 25, 31, 40):
         part = read_clip(path, start=first / whole.fps)
         assert torch.equal(part.frames, whole.frames[first:])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="schedulers are Linux's")
+def test_writing_a_clip_leaves_the_priority_of_the_process_as_it_was(tmp_path):
+    before = os.sched_getscheduler(0)
+    written(tmp_path, "AV1", "mp4")
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi"])
