@@ -161,7 +161,6 @@ OTHER_SIZES = {
     "course.clips.sound": "one copy of packets",
     "course.methods.task": "one task, which every method works on",
     "course.editing.measure": "the metrics of one edit, in one function",
-    "course.finetune.processes": "all that knows of several processes, and nothing else",
     "course.finetune.progress": "what a step reports, without torch",
     "lessons.cosine_similarity.exercises.similarity": "an exercise with its wrong answers",
     "training.data": "one generator of batches",

@@ -85,7 +85,7 @@ def run(options: Namespace) -> None:
     inputs = {"the clip": options.clip, "the depth": options.depth}
     check_outputs(files, inputs=inputs, overwrite=options.overwrite)
     with claimed(options.output) if is_first_process() else redirect_stdout(io.StringIO()):
-        from course.editing.processes import launched
+        from course.finetune.processes import launched
 
         with launched() as accelerator:
             _run(options, files, accelerator=accelerator)

@@ -73,7 +73,7 @@ def run(options: Namespace, edit_one: EditOne) -> None:
     left = [row for row in rows if not _finished(row, earlier, settings, options)]
     _check_files(options, rows, left, earlier)
     with claimed(options.output / results.FILE) if is_first_process() else nullcontext():
-        from course.editing.processes import launched
+        from course.finetune.processes import launched
 
         with launched() as accelerator:
             _work(options, rows, left, earlier, edit_one, accelerator)
@@ -121,7 +121,7 @@ def _work(
     edit_one: EditOne,
     accelerator: Accelerator | None,
 ) -> None:
-    from course.editing.processes import Team
+    from course.finetune.processes import Team
 
     team = Team(accelerator)
     wait = (lambda: None) if accelerator is None else accelerator.wait_for_everyone

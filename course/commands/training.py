@@ -7,7 +7,6 @@ spite of its name the option needs no GPU; with ``--cpu`` accelerate starts one 
 from __future__ import annotations
 
 import io
-import os
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
-import course
 from course.adapters import ADAPTER_FILE, TOKENS_FILE, save_adapter
 from course.clips.video import clip_facts
 from course.commands import clip_options, model_options
-from course.commands.outputs import check_outputs, check_room, claimed
+from course.commands.outputs import check_outputs, check_room, claimed, is_first_process
 from course.finetune.checkpoint import CHECKPOINT_FILE
 from course.finetune.objective import WEIGHTS
+from course.finetune.processes import launched
 from course.finetune.progress import FinetuneStep
 from course.finetune.train import finetune
 from course.models import encode_frames
@@ -44,15 +43,15 @@ def run(options: Namespace) -> None:
     Raises ValueError, TypeError or OSError for bad input, before anything is written.
     """
     _check_output(options)
-    accelerator = _accelerator()
-    device = model_options.chosen_device(options)
-    if accelerator is not None and device.type == "cuda":
-        device = accelerator.device  # each process has its own
-    is_first = accelerator is None or accelerator.is_main_process
+    is_first = is_first_process()
     with (
+        launched() as accelerator,
         claimed(options.output) if is_first else nullcontext(),
         model_options.told_in_words(options, training=True),
     ):
+        device = model_options.chosen_device(options)
+        if accelerator is not None and device.type == "cuda":
+            device = accelerator.device  # each process has its own
         _train(options, accelerator, device, is_first)
 
 
@@ -87,9 +86,6 @@ def _train(
     done = _follow(steps, options.steps, quiet=options.quiet or not is_first)
     if is_first:
         _tell_end(options, done, _write(options, pipe, tokens))
-    if accelerator is not None:
-        accelerator.wait_for_everyone()
-        accelerator.end_training()
 
 
 def _tell_end(options: Namespace, done: Sequence[FinetuneStep], files: Sequence[Path]) -> None:
@@ -122,16 +118,6 @@ def _settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: int) 
 
 def _decode_chunk(options: Namespace, pipe: StableDiffusionPipeline) -> int:
     return options.decode_chunk or SETTINGS[kind_of(pipe)]["decode_chunk"].value
-
-
-def _accelerator() -> Accelerator | None:
-    """Return accelerate's view of the processes, or None where this one is alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return None
-    from accelerate import Accelerator
-
-    # Unless told, accelerate takes several processes without a GPU for as many separate runs.
-    return Accelerator(cpu=course.device().type == "cpu")
 
 
 def _check_output(options: Namespace) -> None:

@@ -8,42 +8,14 @@ every process computes all of it, with the same result and no gain.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-import course
 from course.finetune.processes import Team
 from course.methods import Recipe, Task
 from course.methods.sharing import SHARED, Share, in_turn
 from course.models import decode_latents, encode_frames
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-_PATIENCE = timedelta(days=7)  # a process with short clips waits for one with long ones
-
-
-@contextmanager
-def launched() -> Iterator[Accelerator | None]:
-    """Give accelerate's view of the processes, None where this one is alone; all end together."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield None
-        return
-    from accelerate import Accelerator, InitProcessGroupKwargs
-
-    # Unless told, accelerate takes several processes without a GPU for as many separate runs.
-    accelerator = Accelerator(
-        cpu=course.device().type == "cpu",
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
-    )
-    yield accelerator
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
 
 
 class SharedChunks:

@@ -7,14 +7,39 @@ gradients are added up. The sum is that of one process, up to the order of addit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+import course
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+_PATIENCE = timedelta(days=7)  # a process with short clips waits for one with long ones
+
+
+@contextmanager
+def launched() -> Iterator[Accelerator | None]:
+    """Give accelerate's view of the processes, None where this one is alone; all end together."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield None
+        return
+    from accelerate import Accelerator, InitProcessGroupKwargs
+
+    # Unless told, accelerate takes several processes without a GPU for as many separate runs.
+    accelerator = Accelerator(
+        cpu=course.device().type == "cpu",
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )
+    yield accelerator
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
 
 
 class Team:

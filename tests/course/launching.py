@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from method_tasks import random, still_motion, tiny_pipe, tiny_task
 
-from course.editing.processes import Team, launched, share_of
+from course.editing.processes import share_of
+from course.finetune.processes import Team, launched
 from course.methods import METHODS, recipe
 
 N_FRAMES, CHUNK = 7, 2

@@ -11,7 +11,8 @@ import torch
 from launching import launch
 
 from course.__main__ import main
-from course.editing.processes import Team, fair_chunk_size
+from course.editing.processes import fair_chunk_size
+from course.finetune.processes import Team
 from course.methods import METHODS, recipe
 
 PROMPTS = ["--source", "a red circle", "--target", "a green star"]
