@@ -16,7 +16,8 @@ OUTPUT ?= outputs/edit.mp4
 
 # make update TORCH=2.14.0 moves torch; otherwise it stays where the lock file has it.
 TORCH ?= $(shell sed -n 's/^torch==//p' requirements.lock)
-BENCHMARKS ?= judge model swaps edit flow speed depth temporal bilateral explorers
+BENCHMARKS ?= judge model swaps edit flow speed depth temporal bilateral explorers clips damage \
+    methods methods_memory size_of_swaps
 
 # make test WORKERS=1 runs one process; auto is one for each core.
 WORKERS ?= auto
@@ -94,7 +95,7 @@ site: $(STAMP) ## make the site in build/site/html (ONLY names lessons; the firs
 measure: $(STAMP) ## run the lessons and write the seconds and memory that their first cells tell
 	$(RUN) -m classroom build --measure $(LESSONS)
 
-bench: $(STAMP) ## measure the figures that the README quotes
+bench: $(STAMP) ## measure the figures that the README quotes (hours)
 	@set -e; for name in $(BENCHMARKS); do \
 	    echo "== python -m benchmarks.$$name"; $(RUN) -m "benchmarks.$$name"; done
 
