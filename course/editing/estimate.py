@@ -7,14 +7,15 @@ counts once.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course.methods import Passes, Recipe, Task, frame_by_frame
 from course.models.settings import Chosen
@@ -84,19 +85,23 @@ def _looks(method: object) -> bool:
 
 
 @contextmanager
-def overall(task: Task, amount: Estimate) -> Iterator[None]:
-    """Show one bar over all stages, moved by what goes through UNet and VAE, in its unit.
+def overall(task: Task, amount: Estimate) -> Iterator[Task]:
+    """Show one bar over all stages, moved by what goes through UNet and VAE; give the task back.
 
     The first evaluation, which may take longer than all others, does not count for the time left.
+    A notebook cannot draw one bar below another: there this one names the stage, and is the only
+    one. It is text, for a widget would be broken when the notebook is opened again.
     """
     if not task.progress:
-        yield
+        yield task
         return
+    in_notebook = "ipykernel" in sys.modules
     # The latents of the task are frames until they are encoded, so the VAE's factor comes in.
     area = _area(task)
     with tqdm(
-        total=amount.total, desc="whole edit", unit="evaluation", smoothing=0, leave=False
-    ) as bar:
+        total=amount.total, desc="whole edit", unit="evaluation", smoothing=0, leave=False,
+        file=sys.stdout if in_notebook else None,
+    ) as bar:  # fmt: skip
 
         def through_unet(module: nn.Module, inputs: tuple, output: object) -> None:
             latents = inputs[0]
@@ -111,7 +116,8 @@ def overall(task: Task, amount: Estimate) -> Iterator[None]:
         handles = [half.register_forward_hook(through_vae) for half in halves if half is not None]
         handles.append(task.pipe.unet.register_forward_hook(through_unet))
         try:
-            yield
+            named = replace(task, progress=False, announce=bar.set_description)
+            yield named if in_notebook else task
             _move(bar, max(0, amount.total - bar.n))  # a notebook's bar must reach its end
         finally:
             for handle in handles:

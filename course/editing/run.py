@@ -139,7 +139,7 @@ def edit(
         window=training.get("window", 8), reconstruct=reconstruct, baselines=baselines,
         adapted=bool(n_train or adapter),
     )  # fmt: skip
-    with overall(task, amount):
+    with overall(task, amount) as task:
         task = _encoded(task, clip, way)
         with adapting.adapted(task) as adapted:
             ready = way.prepare(adapted, settings)

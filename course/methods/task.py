@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +37,8 @@ class Task:
     `motion` is the source's. What links frames: `attention`, `smooth` (a filter of the predicted
     x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`).
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
-    `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks.
+    `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks;
+    `announce` is told the name of each stage.
     """
 
     pipe: StableDiffusionPipeline
@@ -61,6 +61,7 @@ class Task:
     generator: torch.Generator | None = None
     share: Share = in_turn
     progress: bool = False
+    announce: Callable[[str], None] | None = None
     label: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -100,10 +101,9 @@ class Task:
         """Time a stage, show its progress bar, and say where a number was not finite."""
         start, name = time.perf_counter(), name + self.label
         total = self.n_steps - self.skip if total is None else total
-        # In a notebook as text on stdout: a widget would be broken when the file is opened again.
-        file = sys.stdout if "ipykernel" in sys.modules else None
-        quiet = not self.progress
-        with tqdm(total=total, desc=name, disable=quiet, leave=False, file=file) as bar:
+        if self.announce is not None:
+            self.announce(name)
+        with tqdm(total=total, desc=name, disable=not self.progress, leave=False) as bar:
             try:
                 yield bar
             except NotFinite as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -87,3 +88,13 @@ def test_an_estimate_says_what_it_is_made_of(tiny):
     amount = estimate(tiny_task(tiny), recipe("paper"), N_FRAMES, n_train=10, baselines=True)
     assert f"about {amount.total} evaluations" in str(amount)
     assert "120 for training" in str(amount)
+
+
+def test_a_notebook_sees_one_bar_that_names_the_stage(pipe, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    clip = render(Scene(), n_frames=3)
+    edit(clip, clip.caption, clip.caption, pipe=pipe, method="paper", n_steps=3, skip=0,
+         finetune_steps=0, progress=True)  # fmt: skip
+    printed, errors = capsys.readouterr()
+    assert "invert:" in printed and "decode:" in printed and not errors
+    assert "\n" not in printed and "\x1b[A" not in printed
