@@ -50,7 +50,7 @@ def read(source: str, wanted: str, load: Callable[[], object]) -> object:
     is_folder = Path(source).is_dir()
     try:
         # Downloads may take minutes, so the hub keeps its progress bars.
-        with _quiet(bars=not is_folder):
+        with quiet(bars=not is_folder):
             return load()
     except Exception as error:  # every library below raises kinds of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -70,7 +70,7 @@ def execution_device(pipe: StableDiffusionPipeline) -> torch.device:
 
 
 @contextmanager
-def _quiet(*, bars: bool) -> Iterator[None]:
+def quiet(*, bars: bool) -> Iterator[None]:
     """Silence the libraries' notes (and bars) while a pipeline loads, then restore them."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging

@@ -1,6 +1,6 @@
 """What the lesson runs on: Stable Diffusion 1.5, or where it cannot be had a folder in its layout.
 
-The folder holds random weights of a few thousand numbers. All code runs on it as on the real model,
+The folder holds 2.4 million random weights. All code runs on it as on the real model,
 and its pictures are noise.
 """
 
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from course.models.pretrained import quiet
+
 if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPImageProcessor, CLIPTokenizer
 
@@ -31,39 +34,41 @@ def tiny_folder(folder: str | Path) -> Path:
     Its frames have 64 x 64 pixels; its tokenizer spells every word in letters. The same weights
     each time.
     """
+    folder = Path(folder)
+    with quiet(bars=False), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _tiny_pipeline(_tokenizer(folder / "letters")).save_pretrained(folder)
+    return folder
+
+
+def _tiny_pipeline(tokenizer: CLIPTokenizer) -> StableDiffusionPipeline:
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
     from diffusers import UNet2DConditionModel as UNet
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    folder = Path(folder)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        tokenizer = _tokenizer(folder / "letters")
-        text = CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=_CONTEXT,
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        )  # fmt: skip
-        pipe = StableDiffusionPipeline(
-            vae=AutoencoderKL(
-                block_out_channels=_WIDTHS, latent_channels=4, sample_size=64,
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-            ),
-            text_encoder=CLIPTextModel(text),
-            tokenizer=tokenizer,
-            unet=UNet(
-                sample_size=8, block_out_channels=_WIDTHS, cross_attention_dim=32,
-                attention_head_dim=8,
-            ),
-            scheduler=DDIMScheduler(
-                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                clip_sample=False, set_alpha_to_one=False, steps_offset=1,
-            ),
-            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-        )  # fmt: skip
-    pipe.save_pretrained(folder)
-    return folder
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=_CONTEXT,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=_WIDTHS, latent_channels=4, sample_size=64,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+        ),
+        text_encoder=CLIPTextModel(text),
+        tokenizer=tokenizer,
+        unet=UNet(
+            sample_size=8, block_out_channels=_WIDTHS, cross_attention_dim=32,
+            attention_head_dim=8,
+        ),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+            clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+        ),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
 
 
 def _tokenizer(folder: Path) -> CLIPTokenizer:
