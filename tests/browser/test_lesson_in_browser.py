@@ -78,8 +78,10 @@ def run_all(page, url: str) -> None:
 
 
 def wait_until_idle(page) -> None:
+    # A cell whose input is folded away, as Colab's, shows nothing here.
     prompts = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
     done = f"""() => [...document.querySelectorAll({prompts!r})]
+        .filter(prompt => prompt.textContent)
         .every(prompt => /\\[[0-9]+\\]/.test(prompt.textContent))"""
     page.wait_for_function(done, timeout=PATIENCE)
 
