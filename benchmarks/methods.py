@@ -17,6 +17,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,12 @@ def measure(
 
     source, target = (render(scene, n_frames=N_FRAMES) for scene in (swap.scene, swap.target))
     lean = {"baselines": False, "reconstruct": False, "progress": False, "finetune_steps": 0}
+    given = lean | dict(options)
+    shown = replace(source, flow=None, occlusion=None) if given.pop("estimated", False) else source
     before, start = _restart_peak(), time.perf_counter()
     result = edit(
-        source, source.caption, target.caption, pipe=pipe,
-        generator=torch.Generator().manual_seed(seed), **(lean | dict(options)),
+        shown, source.caption, target.caption, pipe=pipe,
+        generator=torch.Generator().manual_seed(seed), **given,
     )  # fmt: skip
     seconds, memory = time.perf_counter() - start, peak_memory() - before
     figures = figures_of(result.clip.frames, swap, source, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.scenes import KINDS
-from course.methods import METHODS, recipe
+from course.methods import DEFAULT_METHOD, METHODS, recipe
 
 CEILING, FLOOR = "true target, through the autoencoder", "source, left alone"
 ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METHODS} | {
@@ -17,11 +17,20 @@ ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METH
     "flow_edit + injected": {"method": "flow_edit+injected_features"},
     "flow_edit + injected + flow": {"method": "flow_edit+injected_features+latent_flow"},
     "flow_edit + token_flow": {"method": "flow_edit+token_flow"},
+    "flow_edit + injected + pixel_flow": {"method": "flow_edit+injected_features+pixel_flow"},
+    "flow_edit + injected + kept_pixels": {"method": "flow_edit+injected_features+kept_pixels"},
+    "the default": {"method": DEFAULT_METHOD},
+    "the default, estimated flow": {"method": DEFAULT_METHOD, "estimated": True},
+    "paper + pixel_flow + kept_pixels": {"method": "paper+pixel_flow+kept_pixels"},
+    "edit_friendly + injected + pixel_flow + kept_pixels": {
+        "method": "edit_friendly+injected_features+pixel_flow+kept_pixels"
+    },
     "edit_friendly + injected": {"method": "edit_friendly+injected_features"},
     "injected + flow": {"method": "injected_features+latent_flow"},
 }
 """What is measured: a name and the arguments of `edit`. First every method by its name, with no
-adapter trained on the clip (links on the paper's sampler); then variants and combinations."""
+adapter trained on the clip (links on the paper's sampler); then variants and combinations.
+`estimated` hides the scene's exact flow, so that it is estimated as that of a file is."""
 
 COLUMNS = {
     "asked": ("asked [%]", ".1f"), "kept": ("kept [%]", ".1f"),

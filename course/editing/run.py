@@ -19,7 +19,6 @@ from course.diffusion import NoiseSchedule
 from course.finetune import FinetuneStep
 from course.methods import (
     DEFAULT_METHOD,
-    Motion,
     Outcome,
     Recipe,
     Task,
@@ -28,17 +27,17 @@ from course.methods import (
     paper,
     recipe,
 )
-from course.methods.finite import VAE_CURE, finite
-from course.models import encode_prompt, execution_device
+from course.models import encode_prompt
 from course.models.settings import OWN, chosen
 from course.models.text_cache import cached_text
 from course.temporal import adjacent_similarities
 
 from .adapting import Adapting
 from .estimate import estimate, overall
-from .measure import figures, known_motion
-from .processes import Team, decoded, encoded, fair_chunk_size, share_of
+from .measure import figures
+from .processes import Team, fair_chunk_size, share_of
 from .result import Edit
+from .stages import decoded_clips, with_latents
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
 
 _MAIN = ("source", "edit", "reconstruction")
 """Clips that have a field of their own; the others are baselines."""
-
-_EDITED = ("edit", "no adapter", "frame by frame")
-"""Results that show what the target prompt asks for; the others show the source."""
 
 
 def edit(
@@ -140,7 +136,7 @@ def edit(
         adapted=bool(n_train or adapter),
     )  # fmt: skip
     with overall(task, amount) as task:
-        task = _encoded(task, clip, way)
+        task = with_latents(task, clip, way)
         with adapting.adapted(task) as adapted:
             ready = way.prepare(adapted, settings)
             with torch.inference_mode(), cached_text(pipe.unet):
@@ -150,26 +146,9 @@ def edit(
                     results["reconstruction"] = _reconstruction(ready, way, settings, outcome)
                 if baselines:
                     results |= _baselines(ready, way, settings)
-        prompts = {name: target_prompt if name in _EDITED else source_prompt for name in results}
-        clips = _decode(task, results, clip, prompts)
+        clips = decoded_clips(ready, results, clip, (source_prompt, target_prompt), outcome.mask)
     latents = {"source": task.latents, **results}
     return _result(clip, latents, clips, outcome, task, adapting.training)
-
-
-def _encoded(task: Task, clip: Clip, way: Recipe) -> Task:
-    """Return the task on the clip's latents, with its motion where the method follows it.
-
-    The flow of a rendered clip is known; that of any other is estimated.
-    """
-    with task.stage("encode", 1) as bar:
-        latents = encoded(task, clip.frames.to(execution_device(task.pipe)))
-        finite("the latents of the clip", latents, VAE_CURE)
-        bar.update()  # a notebook's bar that does not reach its end stays, in red
-    motion = None
-    if way.needs_flow:
-        moving = known_motion(clip).to(latents.device)
-        motion = Motion.of(moving, tuple(latents.shape[-2:]))
-    return replace(task, latents=latents, motion=motion)
 
 
 def _reconstruction(
@@ -206,20 +185,6 @@ def _control(
             f"({clip.n_frames}, 1, {clip.size[0]}, {clip.size[1]}) of distances in [0, 1]"
         )
     return control_for(pipe, clip.frames, clip.depth if depth is True else depth)
-
-
-def _decode(
-    task: Task, results: dict[str, Tensor], clip: Clip, prompts: dict[str, str]
-) -> dict[str, Clip]:
-    clips = {}
-    with task.stage("decode", len(results)) as bar:
-        for name, latents in results.items():
-            finite(f"the latents of {name!r}", latents, "take float32 in place of half precision")
-            frames = decoded(task, latents, clip.frames)
-            finite(f"the frames of {name!r}", frames, VAE_CURE)
-            clips[name] = Clip(frames.to(clip.frames.device), clip.fps, prompts[name])
-            bar.update()
-    return clips
 
 
 def _result(

@@ -22,9 +22,11 @@ from . import (
     frame_by_frame,
     grid_shuffle,
     injected_features,
+    kept_pixels,
     latent_flow,
     merged_tokens,
     paper,
+    pixel_flow,
     shared_noise,
     token_flow,
     warped_tokens,
@@ -32,9 +34,9 @@ from . import (
 from .outcome import Outcome, Passes
 from .task import Task
 
-DEFAULT_METHOD = "flow_edit + injected_features"
-"""What `edit` does when nobody says otherwise: what came nearest to the true target of all that
-needs no flow and no more time than the paper's method (``python -m benchmarks.methods``)."""
+DEFAULT_METHOD = "flow_edit + injected_features + pixel_flow + kept_pixels"
+"""What `edit` does when nobody says otherwise: what came nearest to the true target
+(``python -m benchmarks.methods``). The flow of footage is estimated."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Method:
     """A published way to edit a clip, or to link its frames.
 
     `kind`: "sampler" has `run(task) -> Outcome` and `evaluations`, the others `link(task) ->
-    Task`. `reach`: what a frame's result depends on, "frame" (itself), "past" (what came
+    Task`: on "attention" or a "grid" of frames, a "filter" of x_0, an "average" or a "blend" of
+    decoded frames. `reach`: what a frame's result depends on, "frame" (itself), "past" (what came
     before, remembered from chunk to chunk), "chunk" (the frames in flight; other chunks, other
     results), "neighbours" (both sides, on latents only) or "clip" (all frames in flight at
     once: memory grows with their number).
@@ -88,6 +91,8 @@ _TABLE = (
     Method(edit_friendly, "sampler", skip=0.36, mask_threshold=0.15),
     Method(flow_edit, "sampler", skip=0.2, mask_threshold=0.15),
     Method(latent_flow, "filter", "neighbours", needs_flow=True),
+    Method(pixel_flow, "average", "neighbours", needs_flow=True),
+    Method(kept_pixels, "blend"),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _TABLE}
 

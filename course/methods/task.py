@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from course.clips import Clip
 from course.diffusion import NoiseSchedule, predicted_original
 from course.models import noise_predictor
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 Predictor = Callable[[Tensor, int], Tensor]
+Finish = Callable[[Tensor, Clip, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Task:
     left out. At most `chunk_size` frames are in the UNet, `decode_chunk_size` in the VAE. Below the
     share `mask_threshold` of the prompts' largest difference the source stays (None: no mask).
     `motion` is the source's. What links frames: `attention`, `smooth` (a filter of the predicted
-    x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`).
+    x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`),
+    `finish` (of decoded frames, given them, the source with its motion, and the mask).
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
     `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks;
     `announce` is told the name of each stage.
@@ -54,6 +57,7 @@ class Task:
     attention: FrameAttention | None = None
     smooth: Callable[[Tensor, int], Tensor] | None = None
     wrap: Callable[[Predictor, int], Predictor] | None = None
+    finish: Finish | None = None
     refine: int = 0
     latent_filter: Callable[[Tensor], Tensor] | None = None
     tokens: Callable[[Tensor, slice], Tensor] | None = None
@@ -135,6 +139,17 @@ class Task:
                 for frames in chunks
             ]
         )
+
+    def then(self, step: Finish) -> Task:
+        """Return the task whose decoded frames go through one more step, after those it has."""
+        before = self.finish
+        if before is None:
+            return replace(self, finish=step)
+        return replace(
+            self, finish=lambda frames, source, mask: step(
+                before(frames, source, mask), source, mask
+            )
+        )  # fmt: skip
 
     def predictor(
         self, text: str, *, guidance: float = 1.0, source_at: Callable[[int], Tensor] | None = None

@@ -12,6 +12,7 @@ from course.__main__ import main
 from course.commands import edit as edit_command
 from course.commands import finetune as finetune_command
 from course.commands.model_options import cures, load, told_in_words
+from course.methods import DEFAULT_METHOD
 
 PROMPTS = ["--source", "a red cat", "--target", "a cat"]
 TRAINED = ["--tokens", "1", "1", "--rank", "2", "--window", "3", "--learning-rate", "0.01"]
@@ -46,7 +47,7 @@ def test_the_line_before_the_work_tells_what_was_chosen(source, folder, tmp_path
     options = ["--model", folder, "--no-baselines", "--quiet", "--steps", "3", "--skip", "1"]
     assert run("edit", source, *PROMPTS, *options, "--output", tmp_path / "out.mp4") == 0
     told = capsys.readouterr().out
-    assert "Stable Diffusion: flow_edit + injected_features, guidance 7.5, 3 steps" in told
+    assert f"Stable Diffusion: {DEFAULT_METHOD}, guidance 7.5, 3 steps" in told
     assert (
         "no mask; float32 on" in told and "about 40 evaluations of the model: 4 frames x 10" in told
     )

@@ -1,0 +1,97 @@
+"""What is done to decoded frames: averaged along the flow, and the clip's own pixels kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from method_tasks import N_FRAMES, linked, random, tiny_pipe, tiny_task
+
+from course.clips import Clip, Scene, render
+from course.editing import edit
+from course.methods import Motion
+from course.methods.kept_pixels import blended
+from course.methods.pixel_flow import where_alike
+
+SIDE = 32
+
+
+def motion(step: float = 0.0, hidden: float = 0.0) -> Motion:
+    """Return a motion to the right by `step` pixels a frame; `hidden` is the share that is not seen."""
+    right = torch.zeros(N_FRAMES - 1, 2, SIDE, SIDE)
+    right[:, 0] = step
+    share = torch.full((N_FRAMES - 1, 1, SIDE, SIDE), hidden)
+    return Motion(right, -right, share, share)
+
+
+def pictures(seed: int = 0) -> torch.Tensor:
+    return random(N_FRAMES, 3, SIDE, SIDE, seed=seed).sigmoid()
+
+
+def test_a_frozen_clip_without_flow_stays_as_it_is():
+    frozen = pictures()[:1].repeat(N_FRAMES, 1, 1, 1)
+    assert torch.allclose(where_alike(frozen, motion(), 0.2), frozen)
+
+
+def test_what_moves_with_the_flow_stays_as_it_is():
+    column = torch.arange(float(SIDE)).expand(1, 3, SIDE, SIDE) / SIDE
+    clip = torch.cat([column - t / SIDE for t in range(N_FRAMES)])
+    inside = slice(3, -3)  # at the border the warp repeats the last column
+    averaged = where_alike(clip, motion(1.0), 0.2)
+    assert torch.allclose(averaged[..., inside], clip[..., inside], atol=1e-5)
+    assert not torch.allclose(where_alike(clip, motion(), 0.2)[0], clip[0], atol=1e-2)
+
+
+def test_what_is_hidden_or_of_another_colour_does_not_count():
+    clip = pictures()
+    assert torch.allclose(where_alike(clip, motion(hidden=1.0), 0.2), clip)
+    flashing = torch.zeros(N_FRAMES, 3, SIDE, SIDE)
+    flashing[1::2] = 1.0
+    assert torch.allclose(where_alike(flashing, motion(), 0.1), flashing)
+
+
+def test_unrest_shrinks_as_that_of_a_mean_of_three():
+    restless = 0.5 + 0.01 * random(N_FRAMES, 3, SIDE, SIDE, seed=1)
+    middle = where_alike(restless, motion(), 1.0)[1:-1]
+    assert float(middle.std()) == pytest.approx(0.01 / 3**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("settings", [{"tolerance": 0}, {"tolerance": -1.0}, {"rounds": 0}])
+def test_a_setting_that_averages_nothing_is_refused(settings):
+    with pytest.raises(ValueError, match="leave pixel_flow out"):
+        linked(tiny_task(tiny_pipe()), "pixel_flow", **settings)
+
+
+def test_outside_the_mask_stand_the_clip_s_own_pixels():
+    source, frames = pictures(), pictures(1)
+    mask = torch.zeros(N_FRAMES, 1, 8, 8)
+    assert torch.equal(blended(source, frames, mask), source)
+    assert torch.equal(blended(source, frames, mask + 1), frames)
+    mask[:, :, 2, 2] = 1.0
+    kept = blended(source, frames, mask)
+    assert torch.equal(kept[..., 8:12, 8:12], frames[..., 8:12, 8:12])
+    assert torch.equal(kept[..., 20:, 20:], source[..., 20:, 20:])
+
+
+def test_steps_after_decoding_run_in_the_order_of_their_names():
+    frames, source = pictures(), Clip(pictures(1), 8.0, flow=motion().forward)
+    mask = torch.zeros(N_FRAMES, 1, 8, 8)
+    both = linked(tiny_task(tiny_pipe()), "pixel_flow + kept_pixels").finish
+    assert torch.equal(both(frames, source, mask), source.frames)
+    other = linked(tiny_task(tiny_pipe()), "kept_pixels + pixel_flow").finish
+    averaged = other(frames, source, mask)
+    assert not torch.equal(averaged, source.frames)
+    assert torch.equal(both(frames, source, None), other(frames, source, None))
+
+
+def test_a_prompt_that_asks_for_nothing_new_gives_the_clip_back(embedded):
+    clip = render(Scene(), n_frames=N_FRAMES)
+    same = edit(clip, clip.caption, clip.caption, pipe=embedded, n_steps=2, progress=False,
+                reconstruct=False, baselines=False)  # fmt: skip
+    assert torch.equal(same.clip.frames, clip.frames)
+
+
+def test_frames_without_values_have_shapes():
+    clip = Clip(pictures().to("meta"), 8.0, flow=motion().forward.to("meta"))
+    finish = linked(tiny_task(tiny_pipe()), "pixel_flow + kept_pixels").finish
+    mask = torch.zeros(N_FRAMES, 1, 8, 8, device="meta")
+    assert finish(clip.frames, clip, mask).is_meta
