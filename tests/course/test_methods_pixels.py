@@ -16,7 +16,7 @@ SIDE = 32
 
 
 def motion(step: float = 0.0, hidden: float = 0.0) -> Motion:
-    """Return a motion to the right by `step` pixels a frame; `hidden` is the share that is not seen."""
+    """Return a motion to the right by `step` pixels a frame, of which a share is `hidden`."""
     right = torch.zeros(N_FRAMES - 1, 2, SIDE, SIDE)
     right[:, 0] = step
     share = torch.full((N_FRAMES - 1, 1, SIDE, SIDE), hidden)
