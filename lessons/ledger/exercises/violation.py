@@ -104,10 +104,6 @@ def _sum_of_sides(left: float, right: float, tolerance: float, scale: float) -> 
     return left - right > tolerance * (abs(left) + abs(right))
 
 
-def _share_of_the_right(left: float, right: float, tolerance: float, scale: float) -> bool:
-    return (left - right) / right > tolerance
-
-
 def _at_least_one(left: float, right: float, tolerance: float, scale: float) -> bool:
     return left - right > tolerance * max(abs(left), abs(right), 1)
 
@@ -209,12 +205,6 @@ IS_VIOLATION = Exercise(
             "You added the two magnitudes and left the scale out. Take the largest of both "
             "magnitudes and the scale.",
             _sum_of_sides,
-        ),
-        Misconception(
-            "share_of_the_right_side",
-            "You divided by the right side, which may be 0 or negative. Compare the difference "
-            "with the tolerance times the largest of the three.",
-            _share_of_the_right,
         ),
         Misconception(
             "share_of_the_left_side",
