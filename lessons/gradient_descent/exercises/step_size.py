@@ -71,7 +71,7 @@ def _printed_constant(features: Tensor) -> float:
 SAFE_STEP_SIZE = Exercise(
     name="safe_step_size",
     lesson=LESSON,
-    title="a safe step size",
+    title="A safe step size",
     reference=_safe_step_size,
     cases=_size_cases,
     returns="number",
