@@ -7,6 +7,7 @@ frame that moves, G the frame that it is compared with.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from classroom.display.explorer import Explorer, Slider
 from classroom.display.figures import PALETTE
+from course.editing.chart import similarity_figure
 from course.temporal import cosine_similarity, cosine_similarity_gradient
 
 _BLUE, _ORANGE, _GREEN = PALETTE[:3]
@@ -45,7 +47,8 @@ def two_arrows_figure(angle: float = 40.0, length: float = 1.5) -> Figure:
     chart.set_title(f"Sim(F, G) = {_number(cosine)}, ||F|| = {length:.2f}", fontsize=10)
     figure.set_label(
         f"Left: arrow F, {length:.2f} long, at {angle:g} degrees to arrow G, with a circle of "
-        f"radius 1. Right: the cosine against the angle, a wave from -1 to 1, with a dot at "
+        f"radius 1; a bar beside G, {abs(cosine):.3f} long, is what F of length 1 covers of it. "
+        f"Right: the cosine against the angle, a wave from -1 to 1, with a dot at "
         f"{_number(cosine)}."
     )
     return figure
@@ -120,7 +123,7 @@ def norm_bound_figure(
         "Log-log chart: the length of the gradient falls as 1 / ||F||, a straight line. The "
         f"printed bound 2/M = {2 / max_norm:.2g} is flat and reaches left from M = {max_norm:.2f}; "
         f"the gradient breaks it {where}. The repaired bound 1/m = {1 / min_norm:.2g} is flat and "
-        f"reaches right from m = {min_norm:.2f}; the gradient stays below it."
+        f"reaches right from m = {min_norm:.2f}; the gradient is never above it."
     )
     return figure
 
@@ -151,6 +154,19 @@ def past_zero_figure(distance: float = 0.2) -> Figure:
         "Right: the cosine with G along this line climbs from about -1 to about 1, steepest "
         f"above the zero frame, with slope {1 / distance:.0f}."
     )
+    return figure
+
+
+def pairs_figure(curves: Mapping[str, Tensor], title: str) -> Figure:
+    """Draw the similarities (T-1,) of labelled clips over their pairs, which count from 1.
+
+    Source: Eq. 18.
+    """
+    figure = similarity_figure(
+        curves, title=title, x_label="pair of neighbours t", y_label="cosine similarity (no unit)"
+    )
+    n_pairs = max(len(curve) for curve in curves.values())
+    figure.axes[0].set_xticks(range(n_pairs), labels=range(1, n_pairs + 1))
     return figure
 
 

@@ -93,6 +93,8 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     for axes in (left, right):
         axes.legend(frameon=False, fontsize="small")
     ends = [f"{line} ends at {each['mean'][-1]:.3f}" for line, each in found["left"].items()]
+    for label, curve in (mine or {}).items():
+        ends.append(f"{label}, a thin line, ends at {curve[-1]:.3f}")
     trained = found["right"]["similarity_std"]["with adapter"]["mean"]
     figure.set_label(
         f"Two line charts, means over {len(found['clips'])} clips with bands of one deviation. "

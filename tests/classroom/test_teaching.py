@@ -217,7 +217,7 @@ def test_the_twelve_weeks_leave_no_section_out_for_good():
 
 @for_each_lesson
 def test_every_question_has_its_answer_on_the_sheet(lesson):
-    asked = [q for part in parts(lesson) for q in questions(lesson, part) if q.is_prediction]
+    asked = [question for part in parts(lesson) for question in questions(lesson, part)]
     assert asked and all(question.answer for question in asked)
 
 

@@ -18,6 +18,7 @@ from course.temporal import (
     cosine_similarity,
     cosine_similarity_gradient,
 )
+from lessons.cosine_similarity.figures import pairs_figure
 
 
 def _cosine_by_numpy(f, g):
@@ -203,3 +204,8 @@ def test_other_wrong_pairs_are_named_by_what_is_wrong_with_them():
 def test_a_wrong_gradient_in_the_plane_is_drawn():
     report = check("cosine_gradient", lambda f, g: g / (f.norm() * g.norm()))
     assert report.figure is not None and "At the tip of f" in report.figure.get_label()
+
+
+def test_pairs_of_a_clip_count_from_one():
+    (axes,) = pairs_figure({"clip": torch.rand(7)}, "seven pairs").axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == list("1234567")

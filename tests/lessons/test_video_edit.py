@@ -17,6 +17,7 @@ from course.methods import Inversion
 from course.methods.masking import difference_mask
 from course.methods.paper import masked_step
 from course.metrics import background_psnr, warp, warping_error
+from lessons.video_edit.figures import figure_4_figure
 
 # Right answers, written otherwise
 
@@ -224,3 +225,8 @@ def test_a_frame_on_which_the_prompts_agree_stays():
 )
 def test_one_thought_is_known_in_its_other_forms(name, misconception, answer):
     assert judge(get(name), answer).misconception == misconception
+
+
+def test_a_curve_of_one_s_own_is_told_in_words():
+    label = figure_4_figure({"mine": torch.tensor([0.5, 0.75])}).get_label()
+    assert "mine, a thin line, ends at 0.750" in label

@@ -38,7 +38,7 @@ GRADIENT_NORM = Exercise(
     name="gradient_norm",
     lesson=LESSON,
     title="The length of the gradient",
-    reference=lambda s, norm: _sine(s) / norm,
+    reference=lambda similarity, norm: _sine(similarity) / norm,
     cases=_length_cases,
     misconceptions=(
         Misconception(

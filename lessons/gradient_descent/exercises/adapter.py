@@ -52,7 +52,7 @@ def _frames_summed_first(feature_gradient: Tensor, inputs: Tensor, lora_a: Tenso
 LORA_GRADIENT = Exercise(
     name="lora_gradient",
     lesson=LESSON,
-    title="the gradient of an adapter",
+    title="The gradient of an adapter",
     reference=_lora_gradient,
     cases=_lora_cases,
     misconceptions=(

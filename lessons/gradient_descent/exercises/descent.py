@@ -79,7 +79,7 @@ def _falls_at_first(arguments: tuple, answer: Tensor) -> str | None:
 DESCENT_STEP = Exercise(
     name="descent_step",
     lesson=LESSON,
-    title="one step of descent",
+    title="One step of descent",
     reference=_descent_step,
     cases=_step_cases,
     misconceptions=(
@@ -157,7 +157,7 @@ def _never_shorter(arguments: tuple, answer: Tensor) -> str | None:
 NORMS_AFTER_STEP = Exercise(
     name="norms_after_step",
     lesson=LESSON,
-    title="the norms after a step",
+    title="The norms after a step",
     reference=_norms_after_step,
     cases=_step_cases,
     misconceptions=(

@@ -108,7 +108,7 @@ def _holds_a_zero_frame(arguments: tuple, answer: object) -> bool:
 STUCK_CLIP = Exercise(
     name="stuck_clip",
     lesson=LESSON,
-    title="a clip that is stuck",
+    title="A clip that is stuck",
     reference=_stuck_clip,
     cases=_stuck_cases,
     compare=by_properties,

@@ -40,6 +40,14 @@ def _mean_norm(features: Tensor) -> float:
     return _size_of(features, float(frame_norms(features).mean()))
 
 
+def _whole_norm(features: Tensor) -> float:
+    return _size_of(features, float(features.norm()))
+
+
+def _norm_along_one_axis(features: Tensor) -> float:
+    return _size_of(features, float(features.norm(dim=1).min()))
+
+
 def _norm_not_squared(features: Tensor) -> float:
     return float(frame_norms(features).min()) * (len(features) - 1) / 32
 
@@ -63,7 +71,7 @@ def _printed_constant(features: Tensor) -> float:
 SAFE_STEP_SIZE = Exercise(
     name="safe_step_size",
     lesson=LESSON,
-    title="a safe step size",
+    title="A safe step size",
     reference=_safe_step_size,
     cases=_size_cases,
     returns="number",
@@ -85,6 +93,18 @@ SAFE_STEP_SIZE = Exercise(
             "You used the mean norm. One short frame is enough to make the loss steep: the "
             "smallest norm decides.",
             _mean_norm,
+        ),
+        Misconception(
+            "norm_of_the_whole_clip",
+            "You took one norm of all frames together. Each frame has a norm of its own, and the "
+            "smallest of them decides.",
+            _whole_norm,
+        ),
+        Misconception(
+            "norm_along_one_axis",
+            "You took norms along one axis only. A frame may have several: flatten each frame to a "
+            "row first, and then take one norm a row.",
+            _norm_along_one_axis,
         ),
         Misconception(
             "norm_not_squared",

@@ -29,7 +29,7 @@ from lessons.gradient_descent.figures.shared import (
 def longer_frame_figure(angle: float = 50.0, learning_rate: float = 1.0) -> Figure:
     """Draw a descent step of the middle one of three frames, and all norms over ten steps.
 
-    The frames have length 1 and stand at 0, `angle` (degrees, in [5, 145]) and 150 degrees.
+    The frames have length 1 and stand at 0, `angle` (degrees, in [20, 130]) and 150 degrees.
     Source: Theorem 4.4, repaired; the step is that of Eq. 17.
     """
     start = planar([0.0, math.radians(angle), math.radians(150)])
@@ -45,7 +45,7 @@ def longer_frame_figure(angle: float = 50.0, learning_rate: float = 1.0) -> Figu
     draw_arrow(plane, (0, 0), moved, ORANGE, "new F₂")
     if math.dist(frame, moved) > 0.03:
         draw_arrow(plane, frame, moved, GREEN)
-    plane.set(xlim=(-2, 2), ylim=(-1.2, 3.2), aspect="equal")
+    plane.set(xlim=(-2.7, 2.1), ylim=(-1.2, 3.4), aspect="equal")
     plane.set(xticks=(-2, 0, 2), yticks=(-1, 0, 1, 2))
     plane.set(xlabel="first coordinate", ylabel="second coordinate")
     plane.set_title(f"one step: ||F₂|| from 1 to {length:.3f}", fontsize=10)
@@ -98,7 +98,7 @@ EXPLORERS = {
     "longer_frame": Explorer(
         longer_frame_figure,
         {
-            "angle": Slider("angle of frame 2 (degrees)", 5, 145, 5, 50),
+            "angle": Slider("angle of frame 2 (degrees)", 20, 130, 5, 50),
             "learning_rate": Slider("step size", 0.1, 2.0, 0.1, 1.0),
         },
     ),

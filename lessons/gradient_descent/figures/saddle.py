@@ -43,7 +43,7 @@ def saddle_figure() -> Figure:
     for way in (-1, 1):
         draw_arrow(axes, (4 * way, 90), (34 * way, 90), "white")
     axes.text(0, 97, "saddle", color="white", ha="center", fontweight="bold")
-    axes.text(21, 80, "downhill", color="white", ha="center")
+    axes.text(47, 90, "downhill", color="white", ha="center", va="center")
     axes.set(xlabel="angle from F₁ to F₂ (degrees)")
     axes.set(ylabel="angle from F₂ to F₃ (degrees)")
     figure.colorbar(drawn, ax=axes, label="temporal loss", format="%.2f")

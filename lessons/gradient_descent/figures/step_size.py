@@ -82,8 +82,9 @@ def unequal_norms_figure(spread: float = 10.0) -> Figure:
     for values, label, looks in zip((plain, fitted), labels, (LOOKS[2], LOOKS[0])):
         axes.plot(values, label=label, markevery=5, **looks)
     axes.set(xlabel="descent step", ylabel="temporal loss (log scale)")
-    reached = f"{_first_below(plain, 0.01)} and {_first_below(fitted, 0.01)}"
-    axes.set_title(f"norms from 1 to {spread:.0f}: loss below 0.01 {reached}", fontsize=10)
+    late, soon = _first_below(plain, 0.01), _first_below(fitted, 0.01)
+    title = f"norms from 1 to {spread:.0f}; loss below 0.01: {late}, fitted {soon}"
+    axes.set_title(title, fontsize=10)
     tidy(axes)
     _logarithmic(axes, 1e-7, 2)
     axes.legend(frameon=False)
@@ -91,7 +92,7 @@ def unequal_norms_figure(spread: float = 10.0) -> Figure:
         f"Line chart with log scale, norms from 1 to {spread:.0f}: after {N_STEPS} steps the loss "
         f"has gone from {plain[0]:.2g} to {plain[-1]:.1e} with one step size for all frames, and "
         f"to {fitted[-1]:.1e} with steps that grow with the squared norm. It is below 0.01 "
-        f"{reached}."
+        f"{late} with the one and {soon} with the others."
     )
     return figure
 

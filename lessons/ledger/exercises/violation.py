@@ -92,6 +92,18 @@ def _mean_of_sides(left: float, right: float, tolerance: float, scale: float) ->
     return left - right > tolerance * (abs(left) + abs(right)) / 2
 
 
+def _by_the_right_side_alone(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * abs(right)
+
+
+def _signed_sides_alone(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * max(left, right)
+
+
+def _sum_of_sides(left: float, right: float, tolerance: float, scale: float) -> bool:
+    return left - right > tolerance * (abs(left) + abs(right))
+
+
 def _at_least_one(left: float, right: float, tolerance: float, scale: float) -> bool:
     return left - right > tolerance * max(abs(left), abs(right), 1)
 
@@ -175,6 +187,24 @@ IS_VIOLATION = Exercise(
             "You put 1 in place of the scale. Where the numbers are small or large by nature, that "
             "is too much or too little: use the scale that is given.",
             _at_least_one,
+        ),
+        Misconception(
+            "right_side_without_scale",
+            "You measured by the right side alone. Where it is 0, every positive left side is then "
+            "a violation. Take the largest of both magnitudes and the scale.",
+            _by_the_right_side_alone,
+        ),
+        Misconception(
+            "signed_sides_without_scale",
+            "You left the scale out, and the absolute values too. Where no side is above 0 the "
+            "allowance is negative. Take the largest of both magnitudes and the scale.",
+            _signed_sides_alone,
+        ),
+        Misconception(
+            "sum_of_the_sides",
+            "You added the two magnitudes and left the scale out. Take the largest of both "
+            "magnitudes and the scale.",
+            _sum_of_sides,
         ),
         Misconception(
             "share_of_the_left_side",

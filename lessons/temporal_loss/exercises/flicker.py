@@ -46,7 +46,7 @@ def _neighbours_differ(arguments: tuple, features: Tensor) -> str | None:
     largest = neighbour_similarities(features.double()).max().item()
     if largest <= arguments[1] + 1e-5:
         return None
-    return f"two neighbours have similarity {largest:.4f}, more than the {arguments[1]} allowed"
+    return f"two neighbours have similarity {largest:.7g}, more than the {arguments[1]} allowed"
 
 
 def _loss_is_zero(arguments: tuple, features: Tensor) -> str | None:

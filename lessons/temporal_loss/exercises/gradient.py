@@ -100,6 +100,15 @@ def _similarities_for_pulls(features: Tensor, frame: int) -> Tensor:
     return _spread(features, frame, neighbour_similarities(features))
 
 
+def _similarities_scaled(features: Tensor, frame: int) -> Tensor:
+    factor = 2 / (len(features) - 1)
+    return _spread(features, frame, factor * neighbour_similarities(features))
+
+
+def _counted_from_one(features: Tensor, frame: int) -> Tensor:
+    return _loss_gradient(features, (frame - 1) % len(features))
+
+
 def _last_two_pulls(features: Tensor, frame: int) -> Tensor:
     """Give each neighbour the pull of the other one, where there are two."""
     pulls = _pulls(features)
@@ -166,6 +175,18 @@ LOSS_GRADIENT_OF_FRAME = Exercise(
             "You multiplied by the similarities themselves. The factor is the derivative of the "
             "loss by each of them, 2/(T-1) D'D s.",
             _similarities_for_pulls,
+        ),
+        Misconception(
+            "similarities_without_the_matrix",
+            "You multiplied by 2/(T-1) s. The matrix D'D is missing: the loss is made of the "
+            "differences of s, not of s.",
+            _similarities_scaled,
+        ),
+        Misconception(
+            "counted_from_one",
+            "This is the gradient of the frame before (at frame 0: of the last one). `frame` "
+            "counts from 0.",
+            _counted_from_one,
         ),
         Misconception(
             "swapped_the_pulls",

@@ -14,12 +14,13 @@ from lessons.video_edit.exercises.shared import LESSON, uniform
 def _flow_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for dtype, name in DTYPES.items():
-        # Two frames of three pixels; the first of them is hidden in the second frame.
-        frames = torch.tensor([[0.2, 0.4, 0.6], [0.9, 0.5, 0.1]], dtype=dtype)
-        warped = torch.tensor([0.9, 0.5, 0.8], dtype=dtype)
-        hidden = torch.tensor([1.0, 0.0, 0.0], dtype=dtype).reshape(1, 1, 1, 3)
+        # Three frames of three pixels, each with one pixel that the next frame hides. (Of two
+        # frames, the last one could be left in without a word: one successor fits any number.)
+        frames = torch.tensor([[0.2, 0.4, 0.6], [0.9, 0.5, 0.1], [0.3, 0.3, 0.7]], dtype=dtype)
+        warped = torch.tensor([[0.9, 0.5, 0.8], [0.8, 0.5, 0.2]], dtype=dtype)
+        hidden = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=dtype).reshape(2, 1, 1, 3)
         tiny = [part.reshape(-1, 1, 1, 3).expand(-1, 3, 1, 3).clone() for part in (frames, warped)]
-        cases.append(Case(f"2 frames of 3 pixels, {name}", (*tiny, hidden)))
+        cases.append(Case(f"3 frames of 3 pixels, {name}", (*tiny, hidden)))
         for n_frames, height, width in ((2, 2, 3), (5, 4, 6), (8, 16, 16)):
             frames = uniform(generator, dtype, n_frames, 3, height, width)
             other = uniform(generator, dtype, n_frames - 1, 3, height, width)

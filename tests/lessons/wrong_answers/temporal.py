@@ -122,7 +122,7 @@ SLIPS = {
     ],
     "loss_gradient_of_frame": [
         lambda x, t: 2 * _by_autograd(temporal_loss, x, t),
-        lambda x, t: _by_autograd(temporal_loss, x, t - 1),
+        (lambda x, t: _by_autograd(temporal_loss, x, t - 1), "counted_from_one"),
         lambda x, t: _by_autograd(temporal_loss, x, t) * x[t].norm(),
         lambda x, t: _by_autograd(_loss_of_squares, x, t),
         lambda x, t: _by_autograd(_absolute_loss, x, t),
@@ -166,7 +166,7 @@ SLIPS = {
         (lambda x: float(_norms(x).min() ** 2) * (len(x) - 1) / 16, "took_the_limit"),
         lambda x: float(_norms(x).min() ** 2) / (32 * (len(x) - 1)),
         lambda x: float(_norms(x).min() ** -2) * (len(x) - 1) / 32,
-        lambda x: float(x.norm() ** 2) * (len(x) - 1) / 32,
+        (lambda x: float(x.norm() ** 2) * (len(x) - 1) / 32, "norm_of_the_whole_clip"),
     ],
     "stuck_clip": [
         (lambda n: torch.randn(n, 3, dtype=torch.float64), "not_stationary"),
