@@ -23,7 +23,9 @@ CLAIMS = (
         "moves. The factors of the noise schedule are missing, and with them any way from data to "
         "noise.",
         repaired=r"DDIM inversion: $x_{t+1} = \sqrt{\bar\alpha_{t+1} / \bar\alpha_t}\,(x_t - "
-        r"\sqrt{1 - \bar\alpha_t}\,\epsilon_t) + \sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_t$.",
+        r"\sqrt{1 - \bar\alpha_t}\,\epsilon_t) + \sqrt{1 - \bar\alpha_{t+1}}\,\epsilon_t$ with "
+        r"$\epsilon_t = \epsilon_\theta(x_t, t)$ or, as in this course, "
+        r"$\epsilon_\theta(x_t, t+1)$.",
         counterexample=checks.noising_leaves_the_data_as_it_is,
         lesson="ddim_inversion",
     ),

@@ -28,7 +28,7 @@ from lessons.attention_bounds.figures.shared import (
 )
 
 # The arrow ends before the names, also where it points at a corner; the grid stops at a name.
-_TIP, _NAME = 1.3, 1.5
+_TIP, _NAME = 1.25, 1.5
 _CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 
