@@ -68,7 +68,7 @@ def noise_level_figure(timestep: int = 198) -> Figure:
     bottom.plot(start, rungs, "o", color="black", markersize=3)
     looks = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "color": _ORANGE}
     bottom.quiver(start, rungs, move, np.zeros(15), **looks)
-    bottom.set(xlabel="x (no unit)", ylabel="arrows", yticks=(), ylim=(-1.5, 15.5))
+    bottom.set(xlabel="x (no unit)", ylabel="arrows,\na row each", yticks=(), ylim=(-1.5, 15.5))
     bottom.set(xlim=(-3.2, 3.2), xticks=(-3, -2, -1, 0, 1, 2, 3))
     peaks = _peaks(data.density(x, level))
     figure.set_label(

@@ -27,6 +27,10 @@ from lessons.attention_bounds.figures.shared import (
     two_panels,
 )
 
+# The arrow ends before the names, also where it points at a corner; the grid stops at a name.
+_TIP, _NAME = 1.25, 1.5
+_CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+
 
 def attention_plane_figure(angle: float = 35.0, length: float = 3.0) -> Figure:
     """Draw a query among three keys, the shares of its attention, and the mean that comes out.
@@ -43,9 +47,10 @@ def attention_plane_figure(angle: float = 35.0, length: float = 3.0) -> Figure:
     plane.plot(*corners.T.tolist(), color=GREY, linewidth=1, linestyle="--")
     for name, mark, colour, (x, y) in zip("ABC", "os^", PALETTE, TRIANGLE.tolist()):
         plane.plot([x], [y], mark, color=colour, markersize=10)
-        plane.text(1.22 * x, 1.22 * y, name, color=colour, ha="center", va="center", weight="bold")
+        text = {"color": colour, "ha": "center", "va": "center", "weight": "bold"}
+        plane.text(_NAME * x, _NAME * y, name, **text, bbox=_CLEAR)
     arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 2}
-    tip = (1.5 * math.cos(turn), 1.5 * math.sin(turn))
+    tip = (_TIP * math.cos(turn), _TIP * math.sin(turn))
     plane.annotate("", xy=tip, xytext=(0, 0), arrowprops=arrow)
     plane.plot(*([value] for value in came), "D", color="black", markersize=8)
     plane.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal", xticks=(-1, 0, 1))

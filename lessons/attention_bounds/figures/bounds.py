@@ -115,7 +115,8 @@ def ideal_points_figure(weight: float = 3.0) -> Figure:
     axes.set(xlabel="hidden state x (no unit)", ylabel="output (no unit)")
     axes.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1), ylim=(-1.5, 1.5))
     axes.set_title(f"w = {weight:g}: ideal points {len(points)}", fontsize=10)
-    axes.legend(fontsize=9, frameon=False, loc="upper left")
+    # One row at the top, where neither the curve nor the line comes for any w.
+    axes.legend(fontsize=9, frameon=False, loc="upper left", ncols=3)
     where = ", ".join(f"{point:.4f}" for point in points)
     figure.set_label(
         f"The curve tanh({weight:g} x) and the straight line x, from -1.5 to 1.5. They meet at "

@@ -233,6 +233,11 @@ CHAIN_VARIANCE = Exercise(
             "You added the fresh noise first and shrank it too. It enters at the end of each step.",
             lambda alphas, fresh: _walk(alphas, fresh, lambda v, a, f: a * (v + f)),
         ),
+        Misconception(
+            "started_at_zero",
+            "Your chain starts with variance 0. It starts at noise, whose variance is 1.",
+            lambda alphas, fresh: _chain_variance(alphas, fresh) - alphas.prod(),
+        ),
     ),
     returns="number",
 )

@@ -120,8 +120,9 @@ def collapse_figure(strength: float = 0.5) -> Figure:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.set_label(
-        f"Left: the features of two frames as arrows from zero, with the adapter at strength "
-        f"{strength:.2f}; F1 moves on a line through zero, F2 on a line beside it. Right: the "
+        f"Left: the features of two frames, each a thick line from zero with a mark at its "
+        f"end, with the adapter at strength {strength:.2f}; F1 moves on a line through zero, F2 "
+        f"on a line beside it. Right: the "
         f"length of F1 falls from 3.16 to 0 at strength 1 and grows again; here it is {norm:.2f}."
     )
     return figure
@@ -130,12 +131,14 @@ def collapse_figure(strength: float = 0.5) -> Figure:
 def _draw_feature(
     plane: Axes, name: str, way: np.ndarray, now: np.ndarray, look: tuple[str, str, str]
 ) -> None:
-    """Draw the line that a feature moves on, and the feature as an arrow from zero."""
+    """Draw the line that a feature moves on, and the feature as a thick line from zero."""
     colour, line, mark = look
     plane.plot(*way.T, line, color=colour, linewidth=1)
     plane.plot([0, now[0]], [0, now[1]], color=colour, linewidth=2.5)
     plane.plot([now[0]], [now[1]], mark, color=colour, markersize=9)
-    plane.annotate(name, now, xytext=(8, 6), textcoords="offset points", color=colour)
+    place = (-6, 9) if name == "F1" else (8, -17)  # clear of the lines, which climb to the right
+    looks = {"textcoords": "offset points", "color": colour, "ha": "center"}
+    plane.annotate(name, now, xytext=place, **looks)
 
 
 EXPLORERS = {
