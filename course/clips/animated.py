@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +13,12 @@ import torch
 from PIL import Image, ImageOps
 
 from .findings import Findings
-from .opening import open_file
-from .picture import over_white
+from .opening import MAX_PIXELS, open_file
+from .picture import UNSPECIFIED, mapped_colours, needs_mapping, over_white, planes
 from .stamps import Timing, timing_of
 
 _KINDS = ("WEBP", "AVIF")
+_FLAGS, _MOVES, _IS_CLEAR = 20, 0x02, 0x10  # of a WebP file's VP8X chunk
 
 
 def is_animated(path: Path) -> bool:
@@ -26,6 +29,34 @@ def is_animated(path: Path) -> bool:
     return is_webp or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"))
 
 
+def _too_large(path: Path, found: str) -> ValueError:
+    return ValueError(
+        f"{path} has pictures that are too large ({found}); at most {MAX_PIXELS} pixels are read."
+    )
+
+
+def _content(path: Path) -> io.BytesIO:
+    """Return the file, as a picture with transparency where it is a WebP that moves.
+
+    Its frames may cover a part of a clear canvas; none of them is clear then and the file does not
+    say so, and Pillow would fill the rest with black.
+    """
+    with open_file(path) as file:
+        content = bytearray(file.read())
+    if content[12:16] == b"VP8X" and len(content) > _FLAGS and content[_FLAGS] & _MOVES:
+        content[_FLAGS] |= _IS_CLEAR
+    return io.BytesIO(content)
+
+
+def _colour_tags(path: Path) -> tuple[int, int]:
+    """Return the transfer function and primaries (H.273) that an AVIF file's colour box names."""
+    with open_file(path) as file:
+        _, found, box = file.read(2**16).partition(b"colrnclx")
+    if not found or len(box) < 4:
+        return UNSPECIFIED, UNSPECIFIED
+    return int.from_bytes(box[2:4], "big"), int.from_bytes(box[:2], "big")
+
+
 class Animation:
     """A file of Pillow's with the same parts as a video: see `course.clips.source.Source`."""
 
@@ -34,9 +65,19 @@ class Animation:
     pixel_shape = Fraction(1)
 
     def __init__(self, path: Path, findings: Findings) -> None:
-        self.path, self.findings = path, findings
+        self.path, self.findings, self._tags = path, findings, _colour_tags(path)
         try:
-            self._image = Image.open(path, formats=_KINDS)
+            with warnings.catch_warnings():  # this package has a limit of its own
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                self._image = Image.open(_content(path), formats=_KINDS)
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, str(error)) from error
+        except Exception as error:  # Pillow's decoders raise kinds of their own
+            raise self._damaged(error) from error
+        width, height = self._image.size
+        if width * height > MAX_PIXELS:
+            raise _too_large(path, f"{width} x {height} pixels")
+        try:
             self.timing = self._timing()
         except Exception as error:  # Pillow's decoders raise kinds of their own
             raise self._damaged(error) from error
@@ -68,7 +109,11 @@ class Animation:
 
     def picture(self, frame: Image.Image, *, coarse: bool = False) -> torch.Tensor:
         """Return a frame as (3, H, W) in [0, 1], over white."""
-        return over_white(numpy.array(frame), self.findings)
+        pixels = numpy.array(frame)
+        colours = planes(pixels[..., :3], 255)
+        if needs_mapping(*self._tags):
+            colours = mapped_colours(colours, *self._tags, self.findings)
+        return over_white(colours, pixels[..., 3], self.findings)
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ class Findings:
     undecoded: list[int] = field(default_factory=list)
     transparent: bool = False
     interlaced: bool = False
+    reshaped: bool = False
     mapped: str = ""
     timing: str = ""
     missing: str = ""
@@ -44,6 +45,10 @@ class Findings:
                 (self.undecoded, lost),
                 (self.transparent, "it is transparent in part: shown over white"),
                 (self.interlaced, "it is interlaced: deinterlaced"),
+                (
+                    self.reshaped,
+                    "the shape of its pixels changes on the way: that of its start is kept",
+                ),
                 (self.mapped, self.mapped),
             )
             if true

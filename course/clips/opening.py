@@ -13,6 +13,8 @@ from typing import BinaryIO, NoReturn
 
 import av
 
+from .naming import known_by_name
+
 # Containers, raw streams and single pictures. None of these demuxers opens a second file.
 FORMATS = (
     "mov,matroska,webm,avi,asf,flv,live_flv,mpegts,mpeg,mpegvideo,mxf,ogg,rm,nut,ivf,dv,gxf,wtv,"
@@ -21,7 +23,6 @@ FORMATS = (
 )
 MAX_PIXELS = 2**27  # 16K video; a header that promises more would only fill the memory
 _ATTACHED_PICTURE, _CODECS_WITH_ALPHA = 1024, {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_ENCRYPTED = (b"encv", b"drmi")  # what mp4 calls pictures that need a key
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -71,18 +72,23 @@ def _reason(error: BaseException) -> str:
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     """Return the stream that a player shows: neither a cover picture nor a preview.
 
-    Raises ValueError where there is none, or where its coding is unknown.
+    Raises ValueError where there is none, or where no coding is known.
     """
     # The cover picture of a song is stored as a video stream of one frame.
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not streams:
         raise ValueError(f"{path} holds no video stream; wanted a video, such as an mp4 file.")
+    known = [s for s in streams if s.codec_context is not None]
+    if not known:
+        raise ValueError(
+            f"{path} is coded in a way that is not known here{known_by_name(path)}. Convert it "
+            "to mp4 (H.264) with the app or camera that made it."
+        )
+    moving = [s for s in known if s.frames != 1] or known  # a still beside a video is its poster
     stream = container.streams.best("video")
-    if stream is None or stream not in streams:
-        stream = streams[0]
+    if stream is None or stream not in moving:
+        stream = moving[0]
     context = stream.codec_context
-    if context is None:
-        raise ValueError(f"{path} is coded in a way that is not known here. Convert it to mp4.")
     if context.width * context.height > MAX_PIXELS:
         found = f"{context.width} x {context.height}"
         raise ValueError(f"{path} has frames of {found} pixels; at most {MAX_PIXELS} are read.")
@@ -116,11 +122,3 @@ def check_whole(container: av.container.InputContainer, stream: av.VideoStream, 
         last = entries[len(entries) - 1]
         if last.pos + last.size > path.stat().st_size:
             raise ValueError(f"{path} was cut off: its last frames are missing. Copy it again.")
-
-
-def is_encrypted(path: Path) -> bool:
-    """Return whether an mp4 file's table of contents speaks of pictures that need a key."""
-    with open(path, "rb") as file:
-        head = file.read(2**20)
-        file.seek(max(0, path.stat().st_size - 2**20))
-        return any(mark in part for part in (head, file.read()) for mark in _ENCRYPTED)

@@ -70,12 +70,13 @@ def turned(frame: av.VideoFrame, path: Path) -> bool:
     return _turn(frame, path)[0]
 
 
-def pixel_shape(stream: av.VideoStream, frame: av.VideoFrame, path: Path) -> Fraction:
+def pixel_shape(told: Fraction | None, frame: av.VideoFrame, path: Path) -> Fraction:
     """Return how wide a pixel of the upright picture is shown, as a multiple of its height.
 
-    Raises ValueError for a pixel more than eight times as long as wide.
+    told: that of the picture as it is stored. Raises ValueError for a pixel more than eight times
+    as long as wide.
     """
-    shape = Fraction(stream.sample_aspect_ratio or 1)
+    shape = Fraction(told or 1)
     if shape <= 0:
         return Fraction(1)
     if not Fraction(1, _WIDEST_PIXEL) <= shape <= _WIDEST_PIXEL:
@@ -88,27 +89,46 @@ def _colours(frame: av.VideoFrame, findings: Findings, options: dict[str, object
     if frame.colorspace == UNSPECIFIED and is_hd and not frame.format.is_rgb:
         options["src_colorspace"] = "ITU709"
     transfer, primaries = (getattr(frame, name, UNSPECIFIED) for name in _TAGS)
-    if transfer in HIGH_RANGE or primaries in WIDE_PRIMARIES:
-        pixels = frame.to_ndarray(format="rgb48le", **options)
-        mapped = to_standard(_planes(pixels, 65535), transfer, primaries)
-        kind = HIGH_RANGE.get(transfer) or WIDE_PRIMARIES[primaries]
-        findings.mapped = f"{kind} is mapped to the range and colours of an ordinary screen"
-        return mapped
-    if frame.format.has_palette or any(part.is_alpha for part in frame.format.components):
-        return over_white(frame.to_ndarray(format="rgba", **options), findings)
-    return _planes(frame.to_ndarray(format="rgb24", **options), 255)
+    clear = frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
+    if needs_mapping(transfer, primaries):
+        pixels = frame.to_ndarray(format="rgba64le" if clear else "rgb48le", **options)
+        mapped = mapped_colours(planes(pixels[..., :3], 65535), transfer, primaries, findings)
+        return over_white(mapped, pixels[..., 3], findings) if clear else mapped
+    if clear:
+        pixels = frame.to_ndarray(format="rgba", **options)
+        return over_white(planes(pixels[..., :3], 255), pixels[..., 3], findings)
+    return planes(frame.to_ndarray(format="rgb24", **options), 255)
 
 
-def over_white(pixels: numpy.ndarray, findings: Findings) -> torch.Tensor:
-    """Return the picture (3, H, W) of bytes (H, W, 4) over white; note if any shines through."""
-    colours, alpha = _planes(pixels, 255).split((3, 1))
-    if bool((alpha < 1).any()):
-        findings.transparent = True
-        return colours * alpha + (1 - alpha)
-    return colours
+def needs_mapping(transfer: int, primaries: int) -> bool:
+    """Return whether colours of these code points of H.273 reach beyond an ordinary screen."""
+    return transfer in HIGH_RANGE or primaries in WIDE_PRIMARIES
 
 
-def _planes(pixels: numpy.ndarray, largest: int) -> torch.Tensor:
+def mapped_colours(
+    colours: torch.Tensor, transfer: int, primaries: int, findings: Findings
+) -> torch.Tensor:
+    """Return colours (3, H, W) in [0, 1] as an ordinary screen shows them, and note it."""
+    kind = HIGH_RANGE.get(transfer) or WIDE_PRIMARIES[primaries]
+    findings.mapped = f"{kind} is mapped to the range and colours of an ordinary screen"
+    return to_standard(colours, transfer, primaries)
+
+
+def over_white(colours: torch.Tensor, alpha: numpy.ndarray, findings: Findings) -> torch.Tensor:
+    """Return colours (3, H, W) over white; note if any shines through.
+
+    alpha: (H, W), whole numbers from 0, clear, to the largest of their dtype.
+    """
+    largest = numpy.iinfo(alpha.dtype).max
+    if int(alpha.min()) == largest:
+        return colours
+    findings.transparent = True
+    opacity = torch.from_numpy(alpha.astype(numpy.float32)).div_(largest)
+    return colours * opacity + (1 - opacity)
+
+
+def planes(pixels: numpy.ndarray, largest: int) -> torch.Tensor:
+    """Return whole numbers (H, W, 3) up to `largest` as (3, H, W), float32 in [0, 1]."""
     whole = pixels if pixels.dtype == numpy.uint8 else pixels.astype(numpy.float32)
     # First to floats and then the axes: the other order is ten times as slow.
     return torch.from_numpy(whole).float().div_(largest).permute(2, 0, 1)

@@ -15,7 +15,8 @@ import torch
 from .animated import Animation, is_animated
 from .decoding import decoded, deinterlaced
 from .findings import Findings
-from .opening import check_whole, decoder, is_encrypted, opened, video_stream
+from .naming import is_encrypted
+from .opening import check_whole, decoder, opened, video_stream
 from .picture import picture, pixel_shape
 from .seeking import Entry, SeekError
 from .stamps import Timing, missing_part, timing
@@ -73,11 +74,16 @@ class Video:
         found, n_frames = self.findings, 0
         with opened(self.path) as container:
             stream = video_stream(container, self.path)
-            frames = decoded(container, stream, decoder(stream), found, entry)
+            context, told = decoder(stream), stream.sample_aspect_ratio
+            # A recording of television may go from 4:3 to 16:9. Which frame is the first of the new
+            # shape is not known: the decoder is a few ahead.
+            in_pictures = told == context.sample_aspect_ratio
+            frames = decoded(container, stream, context, found, entry)
             try:
                 for frame in deinterlaced(frames, found):
                     n_frames += 1
-                    self.pixel_shape = pixel_shape(stream, frame, self.path)
+                    self.pixel_shape = pixel_shape(told, frame, self.path)
+                    found.reshaped |= in_pictures and context.sample_aspect_ratio != told
                     yield frame
             except (av.error.FFmpegError, OSError, EOFError) as error:
                 raise self._unreadable(getattr(error, "strerror", None) or str(error)) from error

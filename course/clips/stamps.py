@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ MAX_PACKETS = 200_000  # almost two hours at 30 frames a second; beyond, the res
 _PAUSE = 2.5  # times the typical distance: longer ones are pauses, shorter parts of it crowd
 _AGREE = 0.02  # a header this near to the stamps is right, and exact where they are rounded
 _USUAL_RATE = Fraction(25)
+_MOST = 1000  # pictures a second: what has more was never meant to be shown at that rate
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,16 @@ def missing_part(
 ) -> str:
     """Return a sentence where the header promises more than there is, or "".
 
-    Seen in matroska and webm, by their duration, and in avi, by the number of bytes.
+    Seen in matroska and webm, by their duration, in avi, by the number of bytes, and in gif, by
+    its last byte.
     """
     if (
         container.format.name == "avi"
         and (lacks := _promised_bytes(path) - path.stat().st_size) > 0
     ):
         return f"its last {lacks} bytes are missing: it was cut off"
+    if container.format.name == "gif" and not _ends_as_gif(path):
+        return "its end is missing: it was cut off"
     if "matroska" not in container.format.name or timing.last is None:
         return ""
     told = _seconds(stream.metadata.get("DURATION", ""))
@@ -90,6 +94,12 @@ def _promised_bytes(path: Path) -> int:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8)[4:], "little")
     return 0 if size >= 2**32 - 1 else size + 8
+
+
+def _ends_as_gif(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**10))
+        return file.read().rstrip(b"\0\n\r")[-1:] == b";"
 
 
 def _seconds(clock: str) -> float | None:
@@ -117,7 +127,7 @@ def timing_of(
     ordered = sorted(set(stamps))
     distances = [after - before for before, after in zip(ordered, ordered[1:])]
     if not distances:
-        return Timing(told[0] if told else _USUAL_RATE, n_packets)
+        return _possible(Timing(told[0] if told else _USUAL_RATE, n_packets))
     typical = statistics.median_low(distances)
     near = [d for d in distances if typical / _PAUSE <= d <= _PAUSE * typical]
     rate = 1 / (unit * Fraction(sum(near), len(near)))
@@ -126,7 +136,18 @@ def timing_of(
     repeated = len(stamps) - len(ordered)
     note = _note(distances, unit, rate, repeated)
     even = not note and not n_missing
-    return Timing(rate, n_packets, even, note, float(ordered[-1] * unit))
+    return _possible(Timing(rate, n_packets, even, note, float(ordered[-1] * unit)))
+
+
+def _possible(timing: Timing) -> Timing:
+    """Return the timing, at the usual rate where its own is none that is ever shown."""
+    if timing.rate <= _MOST:
+        return timing
+    note = (
+        f"it says to have {float(timing.rate):.4g} pictures a second, which nothing shows: each "
+        f"picture is taken once, at {_USUAL_RATE} a second"
+    )
+    return replace(timing, rate=_USUAL_RATE, even=False, note=note)
 
 
 def _note(distances: Sequence[int], unit: Fraction, rate: Fraction, repeated: int) -> str:

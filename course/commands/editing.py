@@ -53,6 +53,26 @@ def edited(
         )  # fmt: skip
 
 
+def chosen_options(options: Namespace) -> dict[str, object]:
+    """Return by their options the settings of an edit, whether they were typed or not.
+
+    Raises ValueError for an unknown method.
+    """
+    from course.methods import DEFAULT_METHOD, recipe
+    from course.models.settings import chosen, kind_by_name
+
+    method = options.method or DEFAULT_METHOD
+    sampler = recipe(method).sampler
+    kind, rate = kind_by_name(options.model), options.learning_rate
+    use = chosen(kind, sampler, **_asked(options), learning_rate=rate)
+    n_train = sampler.finetune_steps if options.finetune is None else options.finetune
+    return {
+        "method": method, "steps": use.n_steps, "guidance": use.guidance, "skip": use.skip,
+        "mask": use.mask_threshold or 0.0, "learning_rate": use.learning_rate,
+        "finetune": n_train if options.adapter is None else 0,
+    }  # fmt: skip
+
+
 def _tell_settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: int) -> None:
     """Print the settings that were chosen, and how much work they make."""
     from course.editing.estimate import estimate

@@ -15,7 +15,7 @@ from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import model_options, results
+from . import editing, model_options, results
 from .outputs import check_outputs, claimed, edit_files, is_first_process
 from .stopping import message
 from .table import Row, read_table
@@ -63,7 +63,7 @@ def run(options: Namespace, edit_one: EditOne) -> None:
     end where edits failed.
     """
     rows = read_table(options.prompts, options.clips, options.output)
-    settings = results.settings_of(options)
+    settings = results.settings_of(options, editing.chosen_options(options))
     earlier = results.read_results(options.output) if options.resume else {}
     if differs := results.other_settings(earlier, settings):
         raise ValueError(
@@ -76,7 +76,7 @@ def run(options: Namespace, edit_one: EditOne) -> None:
         from course.finetune.processes import launched
 
         with launched() as accelerator:
-            _work(options, rows, left, earlier, edit_one, accelerator)
+            _work(options, rows, left, earlier, settings, edit_one, accelerator)
         if is_first_process():
             _finish(options.output, rows)
 
@@ -118,6 +118,7 @@ def _work(
     rows: list[Row],
     left: list[Row],
     earlier: dict,
+    settings: str,
     edit_one: EditOne,
     accelerator: Accelerator | None,
 ) -> None:
@@ -127,7 +128,7 @@ def _work(
     wait = (lambda: None) if accelerator is None else accelerator.wait_for_everyone
     wait()  # until all have looked at what is there
     if team.index == 0:
-        _write_first(options, rows, left, earlier)
+        _write_first(options.output, rows, left, earlier, settings)
         _tell_start(rows, left, options)
     wait()
     pipe = model_options.load(options) if left else None
@@ -136,14 +137,16 @@ def _work(
         _edit(left[number], options, pipe, edit_one, told, quiet=team.index > 0)
 
 
-def _write_first(options: Namespace, rows: list[Row], left: list[Row], earlier: dict) -> None:
+def _write_first(
+    folder: Path, rows: list[Row], left: list[Row], earlier: dict, settings: str
+) -> None:
     """Write the lines in the order of the table; earlier ones that it does not name come after."""
-    options.output.mkdir(parents=True, exist_ok=True)
-    settings, names = results.settings_of(options), [row.output.name for row in rows]
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [row.output.name for row in rows]
     fresh = {row.output.name: results.new_record(row, settings) for row in left}
     records = earlier | fresh
     ordered = {name: records[name] for name in names} | records
-    results.write_results(options.output, ordered)
+    results.write_results(folder, ordered)
 
 
 def _tell_start(rows: list[Row], left: list[Row], options: Namespace) -> None:

@@ -31,10 +31,13 @@ _NO_SETTINGS = {
 Record = dict[str, str]
 
 
-def settings_of(options: Namespace) -> str:
-    """Return the options that change an edit, as one text that can be compared."""
-    kept = {k: v for k, v in sorted(vars(options).items()) if k not in _NO_SETTINGS}
-    return json.dumps(kept, default=str)
+def settings_of(options: Namespace, chosen: Mapping[str, object] | None = None) -> str:
+    """Return the options that change an edit, as one text that can be compared.
+
+    chosen: what those that were not typed come to, by the names of the options.
+    """
+    kept = {k: v for k, v in vars(options).items() if k not in _NO_SETTINGS}
+    return json.dumps(dict(sorted((kept | dict(chosen or {})).items())), default=str)
 
 
 def new_record(row: Row, settings: str) -> Record:

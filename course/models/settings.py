@@ -6,8 +6,10 @@ is read off the pipeline, so that a copy in another folder is treated as what it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,15 +40,18 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "decode_chunk": Setting(8, "benchmarks.speed", measured=True),
     },
     STABLE_DIFFUSION: {
-        "guidance": Setting(7.5, "TokenFlow's config_pnp.yaml; diffusers' own default"),
+        "guidance": Setting(
+            7.5, "TokenFlow's config_pnp.yaml, diffusers' own default; Tune-A-Video: 12.5"
+        ),
         "n_steps": Setting(50, "TokenFlow's config_pnp.yaml, Tune-A-Video's man-skiing.yaml"),
         "mask": Setting(
             False, "a word of style changes every pixel; TokenFlow and Tune-A-Video have no mask"
         ),
         "skip": Setting(
             {"paper": 0.0, "edit_friendly": 0.36, "flow_edit": 0.34},
-            "Tune-A-Video inverts all steps; edit-friendly inversion, arXiv 2304.06140: 36 of 100; "
-            "FlowEdit, arXiv 2412.08629, on Stable Diffusion 3: 17 of 50",
+            "Tune-A-Video's man-skiing.yaml inverts all steps; edit-friendly inversion, arXiv "
+            "2304.06140: 36 of 100, with guidance 15 (its main_run.py skips none unless told); "
+            "FlowEdit's SD3_exp.yaml: n_max 33 of 50, with guidance 3.5 and 13.5",
         ),
         "learning_rate": Setting(1e-4, "diffusers' train_text_to_image_lora.py"),
         "decode_chunk": Setting(
@@ -62,6 +67,16 @@ def kind_of(pipe: StableDiffusionPipeline) -> str:
     """Return the kind of a pipeline: a tokenizer that lists its words is the embedded model's."""
     words = getattr(getattr(pipe, "tokenizer", None), "init_kwargs", {}).get("words")
     return EMBEDDED if words else STABLE_DIFFUSION
+
+
+def kind_by_name(model: str) -> str:
+    """Return the kind of a model before it is loaded: by the tokenizer of its folder."""
+    folder = Path(__file__).parents[1] / "embedded" if model == "embedded" else Path(model)
+    try:
+        told = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text("utf-8"))
+    except (OSError, ValueError):  # a hub's id, or a folder that loading will complain of
+        return STABLE_DIFFUSION
+    return EMBEDDED if isinstance(told, dict) and told.get("words") else STABLE_DIFFUSION
 
 
 class Chosen(NamedTuple):
@@ -84,7 +99,7 @@ class Chosen(NamedTuple):
 
 
 def chosen(
-    pipe: StableDiffusionPipeline,
+    pipe: StableDiffusionPipeline | str,
     sampler: object,
     *,
     n_steps: int | None = None,
@@ -96,10 +111,11 @@ def chosen(
 ) -> Chosen:
     """Return what an edit uses: what is given, else what the table has for the pipeline's kind.
 
+    `pipe` may be the name of a kind, where nothing is loaded yet.
     `sampler` has a `name` and, for where the table leaves it to the method, `skip` (a share of the
     steps) and `mask_threshold`. The mask is None for none, and "own" for the table's choice.
     """
-    kind = kind_of(pipe)
+    kind = pipe if isinstance(pipe, str) else kind_of(pipe)
     values = {name: line.value for name, line in SETTINGS[kind].items()}
     if mask_threshold == OWN:
         mask_threshold = sampler.mask_threshold if values["mask"] else None

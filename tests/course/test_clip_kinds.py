@@ -180,6 +180,18 @@ def test_what_is_clear_lies_over_white(tmp_path, codec):
     assert float(frames[..., 2:12].min()) > 0.9 and float(frames[..., 20:].max()) < 0.1
 
 
+def test_small_pictures_on_a_clear_canvas_lie_over_white(tmp_path):
+    pages = [Image.new("RGBA", (48, 48)) for _ in range(4)]
+    for index, page in enumerate(pages):  # each is opaque, and no flag says that the rest is clear
+        page.paste((255, 0, 0, 255), (6 * index, 20, 6 * index + 8, 28))
+    for kind in ("webp", "gif", "png"):
+        path = tmp_path / f"a.{kind}"
+        pages[0].save(path, save_all=True, append_images=pages[1:], duration=100, lossless=True)
+        with pytest.warns(ClipWarning, match="over white"):
+            frames = read_clip(path).frames
+        assert float(frames[:, :, :16].min()) == 1 and float(frames[0, 1, 22:26, 2:6].max()) < 0.1
+
+
 @pytest.mark.parametrize("kind", ["webp", "gif", "png", "avif"])
 def test_pictures_that_move_are_clips(tmp_path, kind):
     pictures = [Image.fromarray(picture) for picture in half_clear()]
@@ -313,6 +325,18 @@ def test_a_file_that_ends_early_says_so(tmp_path, suffix):
         assert read_clip(path).n_frames < 60
 
 
+def test_a_gif_that_ends_early_says_so(tmp_path):
+    pages = [Image.fromarray(picture) for picture in numbered(8)]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ClipWarning)
+        assert read_clip(tmp_path / "a.gif").n_frames == 8
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(content[: int(0.7 * len(content))])
+    with pytest.warns(ClipWarning, match="cut off"):
+        assert read_clip(tmp_path / "a.gif").n_frames < 8
+
+
 def test_a_whole_file_warns_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -329,6 +353,101 @@ def test_an_encrypted_clip_is_called_so(tmp_path):
     path = encode(tmp_path / "a.mp4", numbered(8), container_options=key)
     with pytest.raises(ValueError, match="encrypted"):
         read_clip(path)
+
+
+CODINGS = {
+    "mp4": ("libx264", b"avc1\0\0\0\0\0\0", b"zzz9\0\0\0\0\0\0", "zzz9"),
+    "mov": ("mjpeg", b"jpeg\0\0\0\0\0\0", b"zz\xe97\0\0\0\0\0\0", "0x7a7ae937"),
+    "avi": ("mpeg4", b"FMP4", b"QQX7", "QQX7"),
+    "mkv": ("ffv1", b"V_FFV1", b"V_ZZZ1", "V_ZZZ1"),
+}
+
+
+@pytest.mark.parametrize("suffix", CODINGS)
+def test_a_coding_that_nobody_knows_is_named(tmp_path, suffix):
+    codec, known, unknown, name = CODINGS[suffix]
+    pix_fmt = {"mjpeg": "yuvj420p", "ffv1": "yuv444p"}.get(codec, "yuv420p")
+    path = encode(tmp_path / f"a.{suffix}", numbered(4), codec=codec, pix_fmt=pix_fmt)
+    path.write_bytes(path.read_bytes().replace(known, unknown))
+    with pytest.raises(ValueError, match=rf"not known here \(called {name} in the file\)"):
+        read_clip(path)
+
+
+def two_streams(path, first: str, second: str, n_first: int = 8):
+    """Write a file with a grey stream before a white one, in two codings."""
+    formats = {"mjpeg": "yuvj420p", "ffv1": "yuv444p"}
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=8) for codec in (first, second)]
+        for stream, side in zip(streams, (96, 48)):
+            stream.width = stream.height = side
+            stream.pix_fmt = formats.get(stream.codec_context.name, "yuv420p")
+        for stream, grey, n_frames in zip(streams, (90, 255), (n_first, 8)):
+            for index in range(n_frames):
+                pixels = numpy.full((stream.height, stream.width, 3), grey, numpy.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame = frame.reformat(format=stream.pix_fmt)
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return path
+
+
+def test_a_poster_before_a_video_is_not_the_video(tmp_path):
+    path = two_streams(tmp_path / "a.mov", "mjpeg", "libx264", n_first=1)
+    clip = read_clip(path)
+    assert clip.n_frames == 8 and float(clip.frames.mean()) > 0.95
+
+
+def test_a_stream_that_can_be_decoded_is_read_beside_one_that_cannot(tmp_path):
+    path = two_streams(tmp_path / "a.mkv", "ffv1", "mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"V_FFV1", b"V_ZZZ1"))
+    assert read_clip(path).size == (48, 48)
+
+
+def test_a_recording_that_changes_its_pixel_shape_on_the_way_says_so(tmp_path):
+    parts = []
+    for shape in (2, 1):
+        path = tmp_path / f"{shape}.ts"
+        encode(path, numbered(4), pixel_shape=Fraction(shape), pix_fmt="yuv420p")
+        parts.append(path.read_bytes())
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    with pytest.warns(ClipWarning, match="shape of its pixels changes"):
+        assert read_clip(tmp_path / "a.ts").size == (48, 96)
+
+
+def test_a_rate_that_nothing_shows_is_not_believed(tmp_path):
+    path = encode(tmp_path / "a.avi", numbered(4), codec="mjpeg", pix_fmt="yuvj420p", rate=25)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"vids") + 20  # of the scale, before the rate
+    content[at : at + 8] = (1).to_bytes(4, "little") + (10**6).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.warns(ClipWarning, match=r"1e\+06 pictures a second"):
+        assert read_clip(path).fps == 25
+
+
+def test_high_dynamic_range_is_mapped_in_avif_and_over_white(tmp_path):
+    paper_white = numpy.full((4, 32, 32, 3), 148, numpy.uint8)
+    options = {"preset": "12", "crf": "10"}
+    path = encode(
+        tmp_path / "a.avif", paper_white, codec="libsvtav1", pix_fmt="yuv420p10le",
+        tags=(9, 16, 9), options=options,
+    )  # fmt: skip
+    with pytest.warns(ClipWarning, match="PQ"):
+        assert float(read_clip(path).frames.min()) > 0.9
+    path = encode(
+        tmp_path / "a.mkv", half_clear(), codec="ffv1", pix_fmt="yuva444p10le", pixels="rgba",
+        tags=(9, 16, 9),
+    )  # fmt: skip
+    with pytest.warns(ClipWarning, match="over white.*PQ"):
+        assert float(read_clip(path).frames[..., :14].min()) > 0.95
+
+
+def test_a_picture_of_too_many_pixels_is_called_so(tmp_path, monkeypatch):
+    pages = [Image.fromarray(picture) for picture in numbered(4)]
+    pages[0].save(tmp_path / "a.webp", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr("course.clips.animated.MAX_PIXELS", 48 * 48 - 1)
+    with pytest.raises(ValueError, match="too large"):
+        read_clip(tmp_path / "a.webp")
 
 
 def test_a_colour_coding_that_is_unknown_is_called_so(tmp_path):

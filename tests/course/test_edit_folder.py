@@ -12,6 +12,7 @@ from launching import launch
 from course.__main__ import main
 from course.commands.results import FILE
 from course.commands.table import read_table
+from course.methods import DEFAULT_METHOD
 
 SOURCE, TARGET = "a red circle", "a green star"
 HEADER = "clip,source,target\n"
@@ -176,6 +177,15 @@ def test_resume_does_not_mix_settings(clips, tmp_path, capsys):
     assert main(arguments(clips, path, output, "--guidance", "3")) == 0
     assert main(arguments(clips, path, output, "--resume", "--guidance", "5")) == 2
     assert "--guidance 3.0, now 5.0" in capsys.readouterr().err
+
+
+def test_a_default_that_is_typed_is_no_other_setting(clips, tmp_path, capsys):
+    output, path = tmp_path / "out", table(tmp_path, line("a.mp4"))
+    assert main(arguments(clips, path, output)) == 0
+    typed = ["--resume", "--guidance", "3", "--skip", "0", "--learning-rate", "0.001"]
+    typed += ["--method", DEFAULT_METHOD, "--finetune", "0"]
+    assert main(arguments(clips, path, output, *typed)) == 0
+    assert "1 of 1 edits are finished" in capsys.readouterr().out
 
 
 def test_files_of_the_user_are_kept_in_a_resumed_run_too(clips, tmp_path, capsys):
