@@ -43,5 +43,5 @@ def configure(config: Config) -> None:
 
 
 def programs_first() -> None:
-    """Bring this environment's programs to the front of PATH: nbgrader calls one by its bare name."""
+    """Bring this environment's programs to the front of PATH: nbgrader calls one by its name."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

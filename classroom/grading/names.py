@@ -37,7 +37,9 @@ def marks(course: Path, assignment: str) -> dict[str, set[str]]:
     """
     database = Path(course) / DATABASE
     if not database.is_file():
-        raise ValueError(f"{database} is missing: name nbgrader's folder, or generate_assignment first")
+        raise ValueError(
+            f"{database} is missing: name nbgrader's folder, or generate_assignment first"
+        )
     with Gradebook(f"sqlite:///{database}") as gradebook:
         try:
             notebooks = gradebook.find_assignment(assignment).notebooks
