@@ -21,8 +21,8 @@ DATABASE = "gradebook.db"
 def skipped(course: Path, assignment: str) -> list[str]:
     """Return a line for each notebook handed in that is not graded: its path, and what to do.
 
-    `course` is nbgrader's folder. Raises ValueError for an assignment that was not made, and for one
-    that nobody has handed in.
+    `course` is nbgrader's folder. Raises ValueError for an assignment that was not made, and for
+    one that nobody has handed in.
     """
     found = sorted(Path(course).glob(f"submitted/*/{assignment}/*.ipynb"))
     if not found:
@@ -61,7 +61,8 @@ def told(paths: Iterable[Path], known: Mapping[str, set[str]]) -> list[str]:
         elif (target := path.with_stem(name)).exists():
             what = f"its cells are those of {target.name}, which is there too: keep the right one"
         else:
-            what = f"its cells are those of {target.name}: {shlex.join(['mv', *map(str, (path, target))])}"
+            cure = shlex.join(["mv", str(path), str(target)])
+            what = f"its cells are those of {target.name}: {cure}"
         lines.append(f"{path} is not graded under this name; {what}")
     return lines
 

@@ -1,4 +1,4 @@
-"""Build the slides: take each lesson as it ran for the site, choose, and let nbconvert make HTML."""
+"""Build the slides: take each lesson as it ran, choose, and let nbconvert make HTML."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def build_slides(
 
 
 def as_html(slides: NotebookNode, root: Path) -> str:
-    """Return a deck as a page of reveal.js. Raises ValueError where it names a folder of this machine."""
+    """Return a deck as a page. Raises ValueError for a folder of this machine in it."""
     from jinja2 import FileSystemLoader
     from nbconvert import SlidesExporter
 
@@ -94,7 +94,7 @@ def as_html(slides: NotebookNode, root: Path) -> str:
 def index(lessons: Mapping[str, Lesson]) -> str:
     """Return the page that leads to the slides of each lesson."""
     rows = "\n".join(
-        f'<li><a href="{slug}.html">{lesson.number:02d} {html.escape(lesson.facts["title"])}</a></li>'
+        f'<li><a href="{slug}.html">{slug[:2]} {html.escape(lesson.facts["title"])}</a></li>'
         for slug, lesson in lessons.items()
     )
     return _INDEX.format(rows=rows, style=STYLE)
@@ -103,11 +103,12 @@ def index(lessons: Mapping[str, Lesson]) -> str:
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<link rel="icon" href="data:,"><title>Steady Frames: slides</title><link rel="stylesheet" href="{style}"></head>
+<link rel="icon" href="data:,"><title>Steady Frames: slides</title>
+<link rel="stylesheet" href="{style}"></head>
 <body class="index"><main>
 <h1>Steady Frames: slides</h1>
-<p>Right: the next section. Down: what belongs to it. Space: one after the other. F: the whole screen.
-Esc: all slides at once.</p>
+<p>Right: the next section. Down: what belongs to it. Space: one after the other. F: the whole
+screen. Esc: all slides at once.</p>
 <ul>
 {rows}
 </ul>

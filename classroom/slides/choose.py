@@ -1,7 +1,7 @@
 """What of a lesson is shown to a room: headings, figures, questions with answers, verdicts.
 
-Each becomes a Markdown cell with a `slide_type`, which nbconvert reads: a section goes to the right,
-what belongs to it goes down. Code, exercises and their solutions are left out.
+Each becomes a Markdown cell with a `slide_type`, which nbconvert reads: a section goes to the
+right, what belongs to it goes down. Code, exercises and their solutions are left out.
 """
 
 from __future__ import annotations

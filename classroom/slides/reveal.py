@@ -36,7 +36,7 @@ def copy(target: Path, kept: Path) -> None:
     found = hashlib.sha256(package.read_bytes()).hexdigest()
     if found != SHA256:
         raise ValueError(
-            f"{package} has the digest {found[:12]}..., not {SHA256[:12]}...: remove it, then try again"
+            f"{package} has the digest {found[:12]}..., not {SHA256[:9]}...: remove it, try again"
         )
     with tarfile.open(package) as archive:
         for member in archive.getmembers():

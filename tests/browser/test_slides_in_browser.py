@@ -1,7 +1,7 @@
 """The slides in a browser: three lessons on a projector of 1280 x 720 pixels.
 
 Needs Debian's chromium, and npm once, for reveal.js. STEADY_FRAMES_SLIDES names slides that are
-built already, STEADY_FRAMES_SITE_CACHE a site's folder whose runs are used. Screenshots stay in outputs/slides.
+built already. Screenshots stay in outputs/slides/.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ LESSONS = ("01", "02", "03")
 PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
 SMALLEST = 28  # pixels, for text that the last row reads
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-LEAVES = "section:not(.stack)"
 READY = "() => window.MathJax?.startup?.promise?.then(() => window.Reveal.isReady())"
-# What stands on the slide that is shown: how far it goes beyond the edges, and its smallest letters.
+# What stands on the slide that is shown: how far it goes beyond the edges, and its letters.
 SEEN = """() => {
   const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale();
   const boxes = [...slide.querySelectorAll('*')].filter(e => !e.closest('mjx-assistive-mml, svg'))
@@ -84,9 +83,7 @@ def shown(slides) -> dict:
         url, faults, found = f"http://127.0.0.1:{server.server_port}", [], {}
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "request", lambda r: None if r.url.startswith((url, "data:")) else faults.append(r.url)
-        )
+        page.on("request", lambda r: r.url.startswith((url, "data:")) or faults.append(r.url))
         for path in sorted(slides.glob("[0-9]*.html")):
             page.goto(f"{url}/{path.name}")
             page.evaluate(READY)
@@ -107,9 +104,8 @@ def _gone_through(page, name: str):
 
 
 def each(shown):
-    return (
-        (f"{name} {slide['n']}", slide) for name, all_ in shown["slides"].items() for slide in all_
-    )
+    for name, slides in shown["slides"].items():
+        yield from ((f"{name} {slide['n']}", slide) for slide in slides)
 
 
 def test_no_slide_has_an_error_or_asks_another_host(shown):

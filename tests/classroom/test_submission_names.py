@@ -68,9 +68,7 @@ def test_the_command_ends_with_1_where_a_notebook_would_be_skipped(course, capsy
     assert main(arguments) == 0 and "every notebook of ps" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "assignment, message", [("none", "no notebook for"), ("other", "no assig")]
-)
+@pytest.mark.parametrize("assignment, message", [("none", "no notebook for"), ("other", "has no")])
 def test_an_assignment_that_is_not_there_is_named(course, assignment, message):
     path = course / "submitted" / "ada" / "other" / "a.ipynb"
     path.parent.mkdir(parents=True)
