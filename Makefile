@@ -37,7 +37,7 @@ WANTED = $(if $(LEARNER),-c requirements.lock setuptools ".[lessons]",-r require
 PLAN ?= 90-minutes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheelhouse edit test lint lab notebooks teaching class site measure bench
+.PHONY: help setup wheelhouse edit test lint lab notebooks teaching class site slides measure bench
 .PHONY: train update canary clean
 
 help: ## list the targets
@@ -91,6 +91,12 @@ site: export HF_HUB_OFFLINE = 1
 site: export TRANSFORMERS_OFFLINE = 1
 site: $(STAMP) ## make the site in build/site/html (ONLY names lessons; the first time takes minutes)
 	$(RUN) -m classroom site $(if $(ONLY),--only $(ONLY))
+
+# What ran for the site is not run again. npm fetches reveal.js once, into build/npm.
+slides: export HF_HUB_OFFLINE = 1
+slides: export TRANSFORMERS_OFFLINE = 1
+slides: $(STAMP) ## make slides of the lessons in build/slides (ONLY names lessons; needs npm once)
+	$(RUN) -m classroom slides $(if $(ONLY),--only $(ONLY))
 
 measure: $(STAMP) ## run the lessons and write the seconds and memory that their first cells tell
 	$(RUN) -m classroom build --measure $(LESSONS)

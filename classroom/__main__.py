@@ -45,6 +45,21 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
     )
     site.set_defaults(run=_site)
+    slides = commands.add_parser("slides", help="make slides of the lessons for a projector")
+    slides.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="these lessons only"
+    )  # fmt: skip
+    slides.add_argument("--output", type=Path, help="folder to build in (default: build/slides)")
+    slides.add_argument(
+        "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
+    )
+    slides.set_defaults(run=_slides)
+    names = commands.add_parser("submissions", help="name the notebooks that nbgrader would skip")
+    names.add_argument("assignment", help="as nbgrader calls it")
+    names.add_argument(
+        "--course", type=Path, default=Path(), help="nbgrader's folder (default: this one)"
+    )
+    names.set_defaults(run=_submissions)
     _add_teaching(commands.add_parser("teaching", help="make the sheets for teachers"))
     return parser
 
@@ -110,6 +125,28 @@ def _site(options: argparse.Namespace) -> int:
     )
     print(f"the site is in {told}: open {told / 'index.html'}")
     return 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from classroom.slides import build_slides
+
+    told = build_slides(
+        options.output,
+        only=options.only,
+        patience=options.patience,
+        say=lambda line: print(line, flush=True),
+    )
+    print(f"the slides are in {told}: open {told / 'index.html'}")
+    return 0
+
+
+def _submissions(options: argparse.Namespace) -> int:
+    """Return 1 where a notebook would be skipped."""
+    from classroom.grading.names import skipped
+
+    lines = skipped(options.course, options.assignment)
+    print("\n".join(lines) or f"every notebook of {options.assignment} has a name that is graded")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

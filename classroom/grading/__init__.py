@@ -21,21 +21,27 @@ _FIRST = "[\"__import__('classroom.exercises.capture').exercises.capture.keep_th
 def configure(config: Config) -> None:
     """Set what grading this course needs in the configuration of an nbgrader course.
 
-    `Autograde` gets `Tidy` before its own clean-up and `Run` in place of its `Execute`. What is set
-    afterwards in the same file wins. The environment's programs come to the front of PATH, since
-    nbgrader calls one of them, alembic, by its bare name.
+    `Autograde` gets `Tidy` before its own clean-up and `Run` in place of its `Execute`, and names
+    first the notebooks that it will skip. What is set afterwards in the same file wins.
     """
     from nbgrader.converters import Autograde
     from nbgrader.preprocessors import DeduplicateIds, Execute
 
+    from classroom.grading.names import tell
     from classroom.grading.run import Run
     from classroom.grading.tidy import Tidy
 
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    programs_first()
     clean = Autograde.sanitize_preprocessors.default()
     steps = Autograde.autograde_preprocessors.default()
     clean.insert(clean.index(DeduplicateIds), Tidy)
     config.Autograde.sanitize_preprocessors = clean
     config.Autograde.autograde_preprocessors = [Run if step is Execute else step for step in steps]
+    config.Autograde.pre_convert_hook = tell
     config.Execute.timeout = SECONDS
     config.Execute.extra_arguments = [f"--IPKernelApp.exec_lines={_FIRST}"]
+
+
+def programs_first() -> None:
+    """Bring this environment's programs to the front of PATH: nbgrader calls one by its name."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

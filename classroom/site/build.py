@@ -21,6 +21,7 @@ from classroom.site.cache import Cache, digest
 from classroom.site.outputs import with_formulas
 from classroom.site.page import Extras, page
 from classroom.site.pictures import Pictures, one_block
+from classroom.site.run import ran
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -54,17 +55,18 @@ def build_site(
     root = Path(classroom.__file__).parents[1] if root is None else Path(root)
     folder = root / FOLDER if folder is None else Path(folder)
     lessons = read_lessons(root)
-    chosen = _chosen(lessons, list(only))
+    wanted = chosen(lessons, list(only))
     work = _Work(root, folder, patience, say)
     texts = {}
     for slug, lesson in lessons.items():
-        texts[f"notebooks/{slug}.ipynb"] = as_text(work.page(lesson, run=slug in chosen))
+        texts[f"notebooks/{slug}.ipynb"] = as_text(work.page(lesson, run=slug in wanted))
     texts |= book(Made(root, lessons, work.ledger(lessons), work.card()))
     work.lay_out(texts)
     return work.to_html()
 
 
-def _chosen(lessons: Mapping[str, Lesson], names: list[str]) -> set[str]:
+def chosen(lessons: Mapping[str, Lesson], names: list[str]) -> set[str]:
+    """Return the slugs that begin with one of these names, all without any. Raises ValueError."""
     for name in names:
         if not any(slug.startswith(name) or lesson.name.startswith(name)
                    for slug, lesson in lessons.items()):  # fmt: skip
@@ -91,16 +93,7 @@ class _Work:
         return page(self._run(lesson, notebook), self._extras(lesson), self.pictures)
 
     def _run(self, lesson: Lesson, notebook: NotebookNode) -> NotebookNode:
-        import nbformat
-
-        def make() -> dict:
-            from classroom.site.run import run
-
-            self.say(f"running {lesson.slug}")
-            return run(notebook, lesson.slug, patience=self.patience)
-
-        key = digest(self.root, [f"lessons/{lesson.name}"], as_text(notebook))
-        return nbformat.from_dict(self.cache.get(f"run-{lesson.name}", key, make))
+        return ran(self.cache, self.root, lesson, notebook, patience=self.patience, say=self.say)
 
     def _extras(self, lesson: Lesson) -> Extras:
         names = [exercise.name for exercise in exercises(lesson)]

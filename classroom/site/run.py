@@ -5,12 +5,40 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.builder.measure import two_cores_offline
+from classroom.builder.notebook import as_text
+from classroom.builder.source import Lesson
+from classroom.site.cache import Cache, digest
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+
+def ran(
+    cache: Cache,
+    root: Path,
+    lesson: Lesson,
+    notebook: NotebookNode,
+    *,
+    patience: float = 1.0,
+    say: Callable[[str], object] = lambda line: None,
+) -> NotebookNode:
+    """Return the notebook of a lesson as it ran, from the cache where nothing of it has changed.
+
+    Raises ValueError as `run` does.
+    """
+    import nbformat
+
+    def make() -> dict:
+        say(f"running {lesson.slug}")
+        return run(notebook, lesson.slug, patience=patience)
+
+    key = digest(root, [f"lessons/{lesson.name}"], as_text(notebook))
+    return nbformat.from_dict(cache.get(f"run-{lesson.name}", key, make))
 
 
 def run(notebook: NotebookNode, name: str, *, patience: float = 1.0) -> NotebookNode:

@@ -12,20 +12,24 @@ from classroom.builder.notebook import as_text, learner_notebook
 from classroom.teaching.cut import cut, is_prefix, run
 from classroom.teaching.pages import invitation, overview, sections
 from classroom.teaching.plans import FILE, Plan, read_plans
-from classroom.teaching.sheet import sheet
+from classroom.teaching.sheet import NOTE, sheet
 from course.files import safe_output
 
 
 def write_sheets(root: Path | None = None, *, check: bool = False) -> list[Path]:
     """Write `teaching/` under `root` (default: of this repository); return the files that changed.
 
-    With `check` nothing is written. A sheet whose plan is gone goes, too. Raises ValueError for a
+    With `check` nothing is written. A sheet whose plan is gone goes, too, and what
+    somebody wrote by hand stays. Raises ValueError for a
     plan that does not work, before anything is written.
     """
     root = _root(root)
     wanted = _pages(root)
     changed = [path for path, text in wanted.items() if not _says(path, text)]
-    orphans = [path for path in sorted((root / FILE).parent.glob("*.md")) if path not in wanted]
+    orphans = [
+        path for path in sorted((root / FILE).parent.glob("*.md"))
+        if path not in wanted and path.read_text(encoding="utf-8").startswith(NOTE)
+    ]  # fmt: skip
     if not check:
         for path in changed:
             with safe_output(path) as file:

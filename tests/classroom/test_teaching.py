@@ -14,7 +14,7 @@ from classroom.builder.build import read_lessons, read_measured
 from classroom.teaching import write_notebooks, write_sheets
 from classroom.teaching.cut import cut, is_prefix, run
 from classroom.teaching.needs import closure, imports_left_out, names, needs, parts
-from classroom.teaching.pages import DISK
+from classroom.teaching.pages import DISK, DOWNLOAD
 from classroom.teaching.plans import FILE, left_out, read_plans
 from classroom.teaching.questions import lead, questions, tasks
 from classroom.teaching.sheet import sheet
@@ -272,6 +272,7 @@ def test_the_invitation_says_what_the_readme_and_the_measurements_say():
     peak = max(entry["memory_mib"] for entry in read_measured(ROOT).values())
     assert f"{peak} MiB" in text and f"{DISK} of free" in text
     assert DISK in (ROOT / "README.md").read_text()
+    assert f"| the folder | {DOWNLOAD} |" in (ROOT / "deploy" / "README.md").read_text()
     assert (
         "not run" in text and "make" not in text[text.index("py -3.11") : text.index("py --list")]
     )
@@ -284,3 +285,10 @@ def test_the_command_names_what_is_out_of_date(chain, monkeypatch, capsys):
     assert main(["teaching"]) == 0 and main(["teaching", "--check"]) == 0
     assert main(["teaching", "--notebooks", "long"]) == 2
     assert "no plan is called 'long'; there are short" in capsys.readouterr().err
+
+
+def test_what_somebody_wrote_by_hand_stays_among_the_sheets(chain):
+    plan(chain[0], ["One", "Two"])
+    page = chain[0] / "teaching" / "grading.md"
+    page.write_text("# Grading")
+    assert page not in write_sheets(chain[0]) and page.is_file()

@@ -1,0 +1,164 @@
+"""What of a lesson is shown to a room: headings, figures, questions with answers, verdicts.
+
+Each becomes a Markdown cell with a `slide_type`, which nbconvert reads: a section goes to the
+right, what belongs to it goes down. Code, exercises and their solutions are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from classroom.builder.source import Lesson
+from classroom.site.pictures import Pictures, attribute, one_block
+from course.claims import VERDICTS, claim
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+FIGURES = "figures"
+"""Where the pictures lie, seen from a lesson's slides."""
+
+LONG, MOST = 420, 800
+"""Characters from which a text is set smaller, and from which it goes on below."""
+
+_SECTION = re.compile(r"^## ([^\n]+?)(?: \(\d+ min\))?(?:\n+(.*))?$", re.S)
+_ASKED = re.compile(r"^(?:\*\*Predict\.\*\*|\*(?:Ask|Discuss)[:.]\*).+?(?=\n\s*\n|\Z)", re.M | re.S)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_FOLD = re.compile(r"</?details>|<summary>.*?</summary>")
+_SHOWN = re.compile(r"<img\b[^>]*>|<video\b.*?</video>", re.S)
+_NOT_SHOWN = ("colab", "exercise", "check")  # tags of cells
+
+
+@dataclass
+class Section:
+    """A section's title, its first paragraph, and what is shown of it, in order."""
+
+    title: str
+    lead: str
+    shown: list[str] = field(default_factory=list)
+
+
+def deck(lesson: Lesson, notebook: NotebookNode, pictures: Pictures) -> NotebookNode:
+    """Return the slides of a lesson from its solutions notebook as it ran, as a notebook.
+
+    A section whose first thing to see is a figure has it beside its heading.
+    """
+    import nbformat
+
+    opening, *sections = _sections(notebook, pictures)
+    facts = lesson.facts
+    cells = [_cell("slide", _title(lesson))]
+    cells += [_cell("subslide", _below(facts["title"], text)) for text in opening.shown]
+    for section in sections:
+        shown = list(section.shown)
+        first = shown.pop(0) if shown and _is_figure(shown[0]) else _set(section.lead, "lead")
+        cells.append(_cell("slide", f"## {section.title}\n\n{first}"))
+        cells += [_cell("subslide", _below(section.title, text)) for text in shown]
+    for number, cell in enumerate(cells):
+        cell.id = f"slide-{number:03d}"  # the same lesson gives the same slides
+    return nbformat.v4.new_notebook(cells=cells, metadata={"title": facts["title"]})
+
+
+def _sections(notebook: NotebookNode, pictures: Pictures) -> list[Section]:
+    found = [Section("", "")]
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if any(tag in tags for tag in _NOT_SHOWN):
+            continue
+        if cell.cell_type == "code":
+            found[-1].shown += [*_figures(cell, pictures), *_verdicts(cell.source)]
+        elif "answer" in tags:
+            found[-1].shown += _pages(_FOLD.sub("", cell.source), "answer", "**Answer.** ")
+        elif cell.cell_type == "markdown":
+            if heading := _SECTION.match(cell.source):
+                found.append(Section(_plain(heading[1]), _first_paragraph(heading[2] or "")))
+            found[-1].shown += [
+                page
+                for asked in _ASKED.finditer(cell.source)
+                for page in _pages(asked[0], "question")
+            ]
+    return found
+
+
+def _title(lesson: Lesson) -> str:
+    facts = lesson.facts
+    return (
+        f"# {facts['title']}\n\n"
+        f'<p class="source">Lesson {lesson.number}. In the paper: {html.escape(facts["paper"])}</p>'
+    )
+
+
+def _figures(cell: NotebookNode, pictures: Pictures) -> Iterator[str]:
+    """Yield each picture and clip that a cell showed, with its words."""
+    for output in cell.outputs:
+        markup = output.get("data", {}).get("text/html", "")
+        for found in _SHOWN.findall(pictures.taken_out(markup, FIGURES)):
+            source, words = attribute(found, "src"), attribute(found, "alt")
+            if found.startswith("<video"):
+                words = html.escape(attribute(found, "aria-label"))
+                yield f'<video class="figure" controls aria-label="{words}" src="{source}"></video>'
+            elif words:
+                yield one_block(f'<img class="figure" alt="{html.escape(words)}" src="{source}">')
+
+
+def _is_figure(text: str) -> bool:
+    return text.startswith(("<img", "<video"))
+
+
+def _verdicts(code: str) -> Iterator[str]:
+    """Yield what the paper says and the verdict, and below it why, for each claim of a cell."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Call(ast.Name("claim"), [ast.Constant(str(name))]):
+                found = claim(name)
+                said = f"**{found.title}** ({found.source})\n\n{found.statement}"
+                verdict = f"\n\n**Verdict: {VERDICTS[found.verdict]}.**"
+                yield from _pages(said + verdict, f"verdict {found.verdict}")
+                why = f"**Why.** {found.reason}"
+                if found.repaired:
+                    why += f"\n\n**What is true instead.** {found.repaired}"
+                yield from _pages(why, f"verdict {found.verdict}")
+
+
+def _pages(text: str, kind: str, begin: str = "") -> Iterator[str]:
+    """Yield a text as one slide, or as several where it is long, parted between paragraphs."""
+    blocks, page = re.split(r"\n\s*\n", begin + _plain(text.strip())), ""
+    for block in blocks:
+        if page and len(page) + len(block) > MOST:
+            yield _set(page, kind)
+            page = ""
+        page = f"{page}\n\n{block}" if page else block
+    yield _set(page, kind)
+
+
+def _set(text: str, kind: str) -> str:
+    long = " long" if len(text) > LONG else ""
+    return f'<div class="{kind}{long}">\n\n{text}\n\n</div>' if text else ""
+
+
+def _below(title: str, text: str) -> str:
+    return f'<p class="where">{html.escape(title)}</p>\n\n{text}'
+
+
+def _first_paragraph(text: str) -> str:
+    """Return what a section begins with; after a colon comes the next paragraph, too."""
+    blocks = re.split(r"\n\s*\n", text.strip())
+    if blocks[0][:1] in "*#|!-<>" or _ASKED.match(blocks[0]):
+        return ""
+    return _plain("\n\n".join(blocks[: 2 if blocks[0].endswith(":") else 1]))
+
+
+def _plain(text: str) -> str:
+    """Return Markdown without links: a slide is looked at, not clicked."""
+    return _LINK.sub(r"\1", text)
+
+
+def _cell(kind: str, source: str) -> NotebookNode:
+    import nbformat
+
+    return nbformat.v4.new_markdown_cell(source, metadata={"slideshow": {"slide_type": kind}})
