@@ -146,7 +146,7 @@ def _below(title: str, text: str) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    """Return what a section begins with; an unended sentence takes the next paragraph."""
+    """Return what a section begins with; an open sentence takes the next paragraph."""
     blocks = re.split(r"\n\s*\n", text.strip())
     if blocks[0][:1] in "*#|!-<>" or _ASKED.match(blocks[0]):
         return ""
