@@ -155,7 +155,6 @@ OTHER_SIZES = {
     "classroom.exercises.pairs": "one walk over two answers at once",
     "classroom.exercises.pristine": "one thing: torch as it came",
     "classroom.site.mathjax": "which files of MathJax a page needs",
-    "classroom.site.run": "one run",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",
     "course.clips.sound": "one copy of packets",

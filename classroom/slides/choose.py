@@ -146,11 +146,12 @@ def _below(title: str, text: str) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    """Return what a section begins with; after a colon comes the next paragraph, too."""
+    """Return what a section begins with; an open sentence takes the next paragraph."""
     blocks = re.split(r"\n\s*\n", text.strip())
     if blocks[0][:1] in "*#|!-<>" or _ASKED.match(blocks[0]):
         return ""
-    return _plain("\n\n".join(blocks[: 2 if blocks[0].endswith(":") else 1]))
+    ends = blocks[0].endswith((".", "?", "!", ")"))
+    return _plain("\n\n".join(blocks[: 1 if ends else 2]))
 
 
 def _plain(text: str) -> str:
