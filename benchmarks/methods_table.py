@@ -22,8 +22,8 @@ ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METH
     "the default": {"method": DEFAULT_METHOD},
     "the default, estimated flow": {"method": DEFAULT_METHOD, "estimated": True},
     "paper + pixel_flow + kept_pixels": {"method": "paper+pixel_flow+kept_pixels"},
-    "edit_friendly + injected + pixel_flow + kept_pixels": {
-        "method": "edit_friendly+injected_features+pixel_flow+kept_pixels"
+    "flow_edit + injected + pixel_flow + kept_pixels": {
+        "method": "flow_edit+injected_features+pixel_flow+kept_pixels"
     },
     "edit_friendly + injected": {"method": "edit_friendly+injected_features"},
     "injected + flow": {"method": "injected_features+latent_flow"},
