@@ -7,17 +7,13 @@ frame that moves, G the frame that it is compared with.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from classroom.display.explorer import Explorer, Slider
 from classroom.display.figures import PALETTE
-from course.editing.chart import similarity_figure
-from course.temporal import cosine_similarity, cosine_similarity_gradient
 
 _BLUE, _ORANGE, _GREEN = PALETTE[:3]
 _GREY = "#777777"
@@ -153,50 +149,6 @@ def past_zero_figure(distance: float = 0.2) -> Figure:
         f"Left: arrows F whose tips lie on a level line, {distance:.2f} above the zero frame. "
         "Right: the cosine with G along this line climbs from about -1 to about 1, steepest "
         f"above the zero frame, with slope {1 / distance:.0f}."
-    )
-    return figure
-
-
-def pairs_figure(curves: Mapping[str, Tensor], title: str) -> Figure:
-    """Draw the similarities (T-1,) of labelled clips over their pairs, which count from 1.
-
-    Source: Eq. 18.
-    """
-    figure = similarity_figure(
-        curves, title=title, x_label="pair of neighbours t", y_label="cosine similarity (no unit)"
-    )
-    n_pairs = max(len(curve) for curve in curves.values())
-    figure.axes[0].set_xticks(range(n_pairs), labels=range(1, n_pairs + 1))
-    return figure
-
-
-def frame_gradient_figure(frame: Tensor, neighbour: Tensor) -> Figure:
-    """Draw two frames (3, H, W) in [0, 1] and the gradient of their cosine for the first one.
-
-    The gradient is summed over the colours. Raises as `course.temporal.cosine_similarity`.
-    Source: Lemma 4.2.
-    """
-    picture = cosine_similarity_gradient(frame, neighbour).sum(0).numpy(force=True)
-    figure = Figure(figsize=(8.0, 3.0), layout="constrained")
-    panels = figure.subplots(1, 3)
-    titles = ("frame F", "neighbour G", "gradient of Sim(F, G)")
-    for axes, title in zip(panels, titles):
-        axes.set_title(title, fontsize=10)
-        axes.set(xticks=[], yticks=[])
-    for axes, image in zip(panels, (frame, neighbour)):
-        axes.imshow(image.permute(1, 2, 0).clamp(0, 1).numpy(force=True))
-    limit = max(float(np.abs(picture).max()), 1e-12)
-    drawn = panels[2].imshow(picture, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    figure.colorbar(drawn, ax=panels[2], label="cosine per unit of brightness", format="%.1e")
-    height, width = picture.shape
-    row, column = divmod(int(np.abs(picture).argmax()), width)
-    brighter = (neighbour - frame).sum(0).numpy(force=True)
-    agrees = np.abs(picture)[picture * brighter > 0].sum() / max(np.abs(picture).sum(), 1e-12)
-    figure.set_label(
-        f"Two frames of {width} by {height} pixels with cosine "
-        f"{float(cosine_similarity(frame, neighbour)):.3f}, and the gradient as a picture, "
-        f"strongest near row {row}, column {column}. Where the neighbour is brighter than F it is "
-        f"positive and where darker negative, for {agrees:.0%} of its total size."
     )
     return figure
 

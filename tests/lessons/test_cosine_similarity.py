@@ -18,7 +18,7 @@ from course.temporal import (
     cosine_similarity,
     cosine_similarity_gradient,
 )
-from lessons.cosine_similarity.figures import pairs_figure
+from lessons.cosine_similarity.clip_figures import pairs_figure
 
 
 def _cosine_by_numpy(f, g):

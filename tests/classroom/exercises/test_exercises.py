@@ -99,6 +99,8 @@ FITTING = {
     ("power_iteration", "largest_singular_value"),
     ("error_along_flow", "against_its_own_warp"),
     ("loss_gradient_of_frame", "wrong_sign"),
+    ("safe_step_size", "norm_of_the_whole_clip"),
+    ("is_violation", "right_side_without_scale"),
 }
 """Misconceptions that other wrong answers are rightly given: another way to write the same slip."""
 

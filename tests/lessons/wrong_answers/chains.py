@@ -191,7 +191,7 @@ SLIPS = {
         lambda a, f: _variance(a, f).sqrt(),
         lambda a, f: _variance(a, f.sqrt()),
         lambda a, f: _variance(a**2, f),
-        lambda a, f: _variance(a, f) - a.prod(),
+        (lambda a, f: _variance(a, f) - a.prod(), "started_at_zero"),
     ],
     "ddim_update": [
         lambda x, z, a, b: b**0.5 * (x - (1 - a) ** 0.5 * z) / a**0.5 - (1 - b) ** 0.5 * z,
