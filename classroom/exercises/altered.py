@@ -40,7 +40,12 @@ _OF_COUNTS = (("{} + 1", lambda value: value + 1), ("{} - 1", lambda value: valu
 
 
 def altered(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
-    """Return in a sentence of which altered input the answer is right everywhere, or None."""
+    """Return in a sentence of which altered input the answer is right everywhere, or None.
+
+    An answer whose values are right already differs in something else, such as its type.
+    """
+    if _explains(exercise, trials, lambda arguments: arguments):
+        return None
     for sentence, change in _alterations(exercise, trials[0].case.arguments):
         if _explains(exercise, trials, change):
             return sentence

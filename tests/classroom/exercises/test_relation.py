@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from classroom.exercises import Case, judge
+from classroom.exercises import Case, get, judge
 
 from .test_core import PLAIN, variant
 
@@ -112,3 +112,10 @@ def test_one_text_that_stands_for_another_is_said():
     )  # fmt: skip
     message = judge(exercise, lambda n: "odd").message
     assert "'odd' stands wherever 'even' is right" in message
+
+
+def test_a_right_value_of_another_type_is_not_told_of_another_input():
+    rank = get("token_rank")
+    report = judge(rank, lambda shared, frame: rank.reference(shared, frame).double())
+    assert report.state == "failed"
+    assert "stands for" not in report.text
