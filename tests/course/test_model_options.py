@@ -49,7 +49,7 @@ def test_the_line_before_the_work_tells_what_was_chosen(source, folder, tmp_path
     told = capsys.readouterr().out
     assert f"Stable Diffusion: {DEFAULT_METHOD}, guidance 7.5, 3 steps" in told
     assert (
-        "no mask; float32 on" in told and "about 40 evaluations of the model: 4 frames x 10" in told
+        "no mask; float32 on" in told and "about 32 evaluations of the model: 4 frames x 8" in told
     )
 
 
