@@ -116,7 +116,7 @@ class Recipe:
     def prepare(self, task: Task, settings: Mapping[str, object] | None = None) -> Task:
         """Return the task with the links in place."""
         for method in self.links:
-            if method.needs_flow:
+            if method.needs_flow and method.kind != "average":  # that one asks the decoded clip
                 task.require_motion()
             task = method.apply(task, **_taken(method, settings))
         return task

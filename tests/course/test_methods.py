@@ -185,12 +185,16 @@ def test_the_reach_in_the_table_is_that_of_the_attention(tiny, name):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs_flow])
-def test_a_clip_without_flow_is_followed_by_an_estimate(pipe, clip, tiny, name):
+def test_a_clip_without_flow_is_followed_by_an_estimate(pipe, clip, name):
     bare = replace(clip, flow=None, occlusion=None)
     result = run(bare, pipe, name)
     assert "estimated_warping_error" in result.metrics["edit"]
     guessed = run(with_estimated_motion(bare), pipe, name)
     assert torch.equal(result.clip.frames, guessed.clip.frames)
+
+
+@pytest.mark.parametrize("name", [n for n in LINKS if METHODS[n].needs_flow])
+def test_a_task_without_motion_is_told_how_to_get_one(tiny, name):
     with pytest.raises(ValueError, match="Motion.of"):
         linked(tiny_task(tiny, motion=None), name)
 
