@@ -8,6 +8,7 @@ propagation of Upscale-A-Video, arXiv 2312.06640, both along the flow and on x_0
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -27,18 +28,29 @@ def link(task: Task, *, strength: float = 1.0, share: float = 1.0) -> Task:
     return replace(task, smooth=smooth)
 
 
-def along_flow(cells: Tensor, motion: Motion, strength: float = 1.0) -> Tensor:
+def along_flow(
+    cells: Tensor, motion: Motion, strength: float = 1.0, tolerance: float = math.inf
+) -> Tensor:
     """Return cells (T, C, h, w) averaged with both neighbours, warped to where the flow says.
 
-    A neighbour counts `strength` times its share that is visible in both frames; a frame's own
-    cells count once. Raises ValueError for a negative strength.
+    A frame's own cells count once, a neighbour's `strength` times the share that is visible in both
+    frames, times exp(-d^2 / 2 tolerance^2), the bilateral weight (Eq. 8) of d^2, the mean square of
+    their difference over the channels. Raises ValueError for a negative strength and for a
+    tolerance that is not positive.
     """
-    if strength < 0:
-        raise ValueError(f"strength must be 0 or more, got {strength}")
+    if strength < 0 or not tolerance > 0:
+        raise ValueError(
+            f"strength must be 0 or more and tolerance positive, got {strength} and {tolerance}"
+        )
     total, weight = cells.clone(), torch.ones_like(cells[:, :1])
-    ahead, behind = strength * (1 - motion.lost.to(cells)), strength * (1 - motion.new.to(cells))
-    total[:-1] += ahead * motion.carry(cells[1:], motion.forward)
-    total[1:] += behind * motion.carry(cells[:-1], motion.backward)
-    weight[:-1] += ahead
-    weight[1:] += behind
+    first, last = slice(None, -1), slice(1, None)
+    for here, there, flow, hidden in (
+        (first, last, motion.forward, motion.lost),
+        (last, first, motion.backward, motion.new),
+    ):
+        moved = motion.carry(cells[there], flow)
+        squared = (moved - cells[here]).square().mean(1, keepdim=True)
+        counts = strength * (1 - hidden.to(cells)) * (-squared / (2 * tolerance**2)).exp()
+        total[here] += counts * moved
+        weight[here] += counts
     return total / weight

@@ -8,11 +8,11 @@ and Sabri 1984); for edited videos Bonneel and others 2015, "Blind video tempora
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from course.clips import Clip
 
+from .latent_flow import along_flow
 from .motion import Motion
 from .task import Task
 
@@ -31,27 +31,7 @@ def link(task: Task, *, tolerance: float = 0.2, rounds: int = 2) -> Task:
     def average(frames: Tensor, source: Clip, mask: Tensor | None) -> Tensor:
         motion = Motion.of(source.to(frames.device, frames.dtype), tuple(frames.shape[-2:]))
         for _ in range(rounds):
-            frames = where_alike(frames, motion, tolerance)
+            frames = along_flow(frames, motion, tolerance=tolerance)
         return frames
 
     return task.then(average)
-
-
-def where_alike(frames: Tensor, motion: Motion, tolerance: float) -> Tensor:
-    """Return frames (T, C, H, W) averaged with both neighbours, warped to where the flow says.
-
-    A frame's own pixel counts once, a neighbour's exp(-d^2 / 2 tolerance^2) times the share that is
-    visible in both; d^2 is the mean square of their difference over the channels.
-    """
-    total, weight = frames.clone(), torch.ones_like(frames[:, :1])
-    first, last = slice(None, -1), slice(1, None)
-    for here, there, flow, hidden in (
-        (first, last, motion.forward, motion.lost),
-        (last, first, motion.backward, motion.new),
-    ):
-        moved = motion.carry(frames[there], flow)
-        squared = (moved - frames[here]).square().mean(1, keepdim=True)
-        counts = (1 - hidden.to(frames)) * (-squared / (2 * tolerance**2)).exp()
-        total[here] += counts * moved
-        weight[here] += counts
-    return total / weight

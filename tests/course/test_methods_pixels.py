@@ -10,7 +10,7 @@ from course.clips import Clip, Scene, render
 from course.editing import edit
 from course.methods import Motion
 from course.methods.kept_pixels import blended
-from course.methods.pixel_flow import where_alike
+from course.methods.latent_flow import along_flow
 
 SIDE = 32
 
@@ -29,29 +29,29 @@ def pictures(seed: int = 0) -> torch.Tensor:
 
 def test_a_frozen_clip_without_flow_stays_as_it_is():
     frozen = pictures()[:1].repeat(N_FRAMES, 1, 1, 1)
-    assert torch.allclose(where_alike(frozen, motion(), 0.2), frozen)
+    assert torch.allclose(along_flow(frozen, motion(), tolerance=0.2), frozen)
 
 
 def test_what_moves_with_the_flow_stays_as_it_is():
     column = torch.arange(float(SIDE)).expand(1, 3, SIDE, SIDE) / SIDE
     clip = torch.cat([column - t / SIDE for t in range(N_FRAMES)])
     inside = slice(3, -3)  # at the border the warp repeats the last column
-    averaged = where_alike(clip, motion(1.0), 0.2)
+    averaged = along_flow(clip, motion(1.0), tolerance=0.2)
     assert torch.allclose(averaged[..., inside], clip[..., inside], atol=1e-5)
-    assert not torch.allclose(where_alike(clip, motion(), 0.2)[0], clip[0], atol=1e-2)
+    assert not torch.allclose(along_flow(clip, motion(), tolerance=0.2)[0], clip[0], atol=1e-2)
 
 
 def test_what_is_hidden_or_of_another_colour_does_not_count():
     clip = pictures()
-    assert torch.allclose(where_alike(clip, motion(hidden=1.0), 0.2), clip)
+    assert torch.allclose(along_flow(clip, motion(hidden=1.0), tolerance=0.2), clip)
     flashing = torch.zeros(N_FRAMES, 3, SIDE, SIDE)
     flashing[1::2] = 1.0
-    assert torch.allclose(where_alike(flashing, motion(), 0.1), flashing)
+    assert torch.allclose(along_flow(flashing, motion(), tolerance=0.1), flashing)
 
 
 def test_unrest_shrinks_as_that_of_a_mean_of_three():
     restless = 0.5 + 0.01 * random(N_FRAMES, 3, SIDE, SIDE, seed=1)
-    middle = where_alike(restless, motion(), 1.0)[1:-1]
+    middle = along_flow(restless, motion(), tolerance=1.0)[1:-1]
     assert float(middle.std()) == pytest.approx(0.01 / 3**0.5, rel=0.05)
 
 
