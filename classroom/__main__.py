@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -36,24 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.set_defaults(run=_build)
     site = commands.add_parser("site", help="make the static site of the lessons")
-    site.add_argument(
-        "--only", nargs="+", default=(), metavar="NAME",
-        help="run these lessons only (02 or temporal is enough); the others show text and code",
-    )  # fmt: skip
-    site.add_argument("--output", type=Path, help="folder to build in (default: build/site)")
-    site.add_argument(
-        "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
-    )
-    site.set_defaults(run=_site)
+    _add_pages(site, "others show text and code", "build/site", _site)
     slides = commands.add_parser("slides", help="make slides of the lessons for a projector")
-    slides.add_argument(
-        "--only", nargs="+", default=(), metavar="NAME", help="these lessons only"
-    )  # fmt: skip
-    slides.add_argument("--output", type=Path, help="folder to build in (default: build/slides)")
-    slides.add_argument(
-        "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
-    )
-    slides.set_defaults(run=_slides)
+    _add_pages(slides, "others have no slides", "build/slides", _slides)
     names = commands.add_parser("submissions", help="name the notebooks that nbgrader would skip")
     names.add_argument("assignment", help="as nbgrader calls it")
     names.add_argument(
@@ -62,6 +48,21 @@ def _parser() -> argparse.ArgumentParser:
     names.set_defaults(run=_submissions)
     _add_teaching(commands.add_parser("teaching", help="make the sheets for teachers"))
     return parser
+
+
+def _add_pages(
+    parser: argparse.ArgumentParser, rest: str, folder: str, run: Callable[..., int]
+) -> None:
+    """Add what the commands share that run lessons and make pages of them."""
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME",
+        help=f"run these lessons only (02 or temporal is enough); the {rest}",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, help=f"folder to build in (default: {folder})")
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="multiplies the time limit of each lesson"
+    )
+    parser.set_defaults(run=run)
 
 
 def _add_teaching(teaching: argparse.ArgumentParser) -> None:
@@ -117,26 +118,23 @@ def _told(changed: list[Path], options: argparse.Namespace) -> int:
 def _site(options: argparse.Namespace) -> int:
     from classroom.site import build_site
 
-    told = build_site(
-        options.output,
-        only=options.only,
-        patience=options.patience,
-        say=lambda line: print(line, flush=True),
-    )
-    print(f"the site is in {told}: open {told / 'index.html'}")
-    return 0
+    return _built(options, build_site, "the site is")
 
 
 def _slides(options: argparse.Namespace) -> int:
     from classroom.slides import build_slides
 
-    told = build_slides(
+    return _built(options, build_slides, "the slides are")
+
+
+def _built(options: argparse.Namespace, build: Callable[..., Path], what: str) -> int:
+    told = build(
         options.output,
         only=options.only,
         patience=options.patience,
         say=lambda line: print(line, flush=True),
     )
-    print(f"the slides are in {told}: open {told / 'index.html'}")
+    print(f"{what} in {told}: open {told / 'index.html'}")
     return 0
 
 
