@@ -73,7 +73,9 @@ def sections(lessons: Iterable[Lesson], plans: Plans) -> str:
 def invitation(measured: Mapping[str, dict]) -> str:
     """Return a text to send to those who will come; `measured` is what the lessons took."""
     peak = max((entry["memory_mib"] for entry in measured.values()), default=0)
-    return _INVITATION.format(note=NOTE, disk=DISK, download=DOWNLOAD, environment=ENVIRONMENT, peak=peak)
+    return _INVITATION.format(
+        note=NOTE, disk=DISK, download=DOWNLOAD, environment=ENVIRONMENT, peak=peak
+    )
 
 
 _OVERVIEW = """{note}
@@ -84,8 +86,9 @@ wrong answers come and what to say to them, what the fast ones do, what to do wh
 Print the one that you need. [What each section needs](sections.md) helps to make a plan of your
 own: write it into `plans.toml`, then `make teaching`. A plan that leaves out what it needs is
 refused, with the name that is missing. `python -m classroom teaching --run` runs every plan with
-only its own sections, each lesson in a kernel of its own. `make slides` makes slides for a projector of
-every lesson, in `build/slides/`: its figures, its questions with their answers, and its verdicts.
+only its own sections, each lesson in a kernel of its own. `make slides` makes slides for a
+projector of every lesson, in `build/slides/`: its figures, its questions with their answers, and
+its verdicts.
 [Grading](grading.md) goes from the list of learners to the table of points.
 
 Their minutes are planned. No class was timed yet.
@@ -123,8 +126,8 @@ Subject: <date>: please install one thing before you come
 Hello,
 
 on <date> at <place> we take a video editing method apart, on your own laptop. Please bring one,
-with its charger, and install the course at home: it is too large for the network of the room. Without what `pip` has kept, it downloads about what
-`make wheelhouse LEARNER=1` prints: {download}.
+with its charger, and install the course at home: it is too large for the network of the room. It
+downloads about as much as `make wheelhouse LEARNER=1` gathers: {download}.
 
 **You need** a 64-bit laptop with Linux, macOS or Windows, Python 3.11 or newer, {disk} of free disk
 ({environment}), and 4 GB of memory; no lesson takes more than {peak} MiB of it. No GPU, no account,

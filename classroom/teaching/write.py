@@ -19,9 +19,8 @@ from course.files import safe_output
 def write_sheets(root: Path | None = None, *, check: bool = False) -> list[Path]:
     """Write `teaching/` under `root` (default: of this repository); return the files that changed.
 
-    With `check` nothing is written. A sheet whose plan is gone goes, too, and what
-    somebody wrote by hand stays. Raises ValueError for a
-    plan that does not work, before anything is written.
+    With `check` nothing is written. A sheet whose plan is gone goes, too, and what somebody wrote
+    by hand stays. Raises ValueError for a plan that does not work, before anything is written.
     """
     root = _root(root)
     wanted = _pages(root)
