@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.judge import judge
-from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
+from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
 from benchmarks.scenes import Swap, draw_swaps
 from benchmarks.speed import peak_memory
 from course.clips import Clip, contact_sheet, write_image
@@ -123,7 +123,9 @@ def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict
             with options.log.open("a") as log:
                 log.write(json.dumps(lines[-1]) + "\n")
 
-    for scene, swap in enumerate(tqdm(swaps, desc="scenes", disable=None)):
+    scenes = range(options.after, options.scenes)
+    for scene in tqdm(scenes, desc="scenes", disable=None):
+        swap = swaps[scene]
         if (CEILING, scene) not in done:
             for name, figures in bounds(pipe, swap).items():
                 keep(name, scene, figures)
@@ -135,7 +137,7 @@ def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict
             shown.setdefault(scene, {})[name] = clip
     if options.sheet and shown:
         write_image(sheet(swaps, shown), options.sheet)
-    return [line for line in lines if line["scene"] < options.scenes]
+    return [line for line in lines if line["scene"] in scenes]
 
 
 def _logged(options: argparse.Namespace) -> list[dict]:
@@ -182,6 +184,10 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
     parser.add_argument("--model", default="embedded", help="embedded or a folder")
     parser.add_argument("--scenes", type=int, default=60, help="a third for each kind of swap")
+    parser.add_argument("--after", type=int, default=0, metavar="N",
+                        help="leave out the first N scenes, which another table has")  # fmt: skip
+    parser.add_argument("--join", type=Path, metavar="JSON",
+                        help="that table: the rows of both become one table")  # fmt: skip
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--methods", nargs="+", default=list(ENTRIES), metavar="NAME",
                         help=f"of {', '.join(ENTRIES)} (default: all), or recipes a+b")  # fmt: skip
@@ -189,8 +195,11 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
     parser.add_argument("--json", type=Path, help="write the table to this file")
     parser.add_argument("--sheet", type=Path, help="write a picture of what was edited now")
     options = parser.parse_args(arguments)
-    if options.scenes < 1:
-        parser.error(f"--scenes is {options.scenes}; wanted at least 1")
+    if not 0 <= options.after < options.scenes:
+        parser.error(
+            f"--scenes is {options.scenes} and --after {options.after}; wanted at least 1 scene "
+            "and fewer left out than there are"
+        )
     for name in options.methods:
         try:
             entry(name)
@@ -199,6 +208,8 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
     if load is None:
         from course.models import load
     table = summary(run(load(options.model), options), [*options.methods, CEILING, FLOOR])
+    if options.join:
+        table = joined(json.loads(options.join.read_text()), table)
     print(f"{options.scenes} held-out scenes of {N_FRAMES} frames, {options.steps} steps\n")
     print(markdown(table))
     if options.json:

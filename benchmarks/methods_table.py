@@ -67,10 +67,41 @@ def summary(lines: list[dict], names: list[str]) -> dict[str, dict[str, float | 
         for kind in KINDS:
             chosen = [row["target_psnr"] for row in rows if row["kind"] == kind]
             means[f"target_psnr_{kind}"] = _mean(chosen)
-        means["scenes"], means["warping"] = len(rows), _mean(
-            [row["warping"] for row in rows if row["moves"]]
-        )  # fmt: skip
+        moving = [row["warping"] for row in rows if row["moves"]]
+        means["scenes"], means["moving"], means["warping"] = len(rows), len(moving), _mean(moving)
         table[name] = means
+    return _with_ratios(table)
+
+
+def joined(
+    first: Mapping[str, Mapping[str, float | None]],
+    second: Mapping[str, Mapping[str, float | None]],
+) -> dict[str, dict[str, float | None]]:
+    """Return one table of the rows that two tables of different scenes both have.
+
+    Means are weighed by the number of scenes (the three kinds in turn, so their shares are equal),
+    the warping error by that of scenes that move. Seconds and memory stay those of the first table:
+    two runs under other loads have no mean.
+    """
+    table = {}
+    for name in (name for name in first if name in second):
+        one, two = first[name], second[name]
+        row = {key: _weighed(one, two, key, "scenes") for key in one}
+        row["warping"] = _weighed(one, two, "warping", "moving")
+        row |= {key: one[key] + two[key] for key in ("scenes", "moving")}
+        table[name] = row | {key: one[key] for key in ("seconds", "memory")}
+    return _with_ratios(table)
+
+
+def _weighed(
+    one: Mapping[str, float | None], two: Mapping[str, float | None], key: str, count: str
+) -> float | None:
+    known = [(row[count], row[key]) for row in (one, two) if row[key] is not None]
+    total = sum(number for number, _ in known)
+    return sum(number * value for number, value in known) / total if total else None
+
+
+def _with_ratios(table: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
     own = table.get(CEILING, {}).get("warping")
     for means in table.values():
         means["warping_ratio"] = means["warping"] / own if own and means["warping"] else None

@@ -11,7 +11,7 @@ import torch
 from benchmarks import methods as benchmark
 from benchmarks import methods_memory as memory
 from benchmarks.edit import Swap
-from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, markdown, summary
+from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
 from course import methods
 from course.clips import Scene, render
 
@@ -24,7 +24,14 @@ def line(name: str, scene: int, psnr: float = 20.0, **figures: object) -> dict:
 
 
 def options(tmp_path, **given: object) -> Namespace:
-    base = {"model": "embedded", "steps": 2, "scenes": 2, "methods": ["a", "b"], "sheet": None}
+    base = {
+        "model": "embedded",
+        "steps": 2,
+        "scenes": 2,
+        "methods": ["a", "b"],
+        "sheet": None,
+        "after": 0,
+    }
     return Namespace(log=tmp_path / "log", **(base | given))
 
 
@@ -113,3 +120,23 @@ def test_the_memory_of_a_method_is_its_own_and_counts_each_time_anew():
 def test_memory_is_told_as_growth_a_frame():
     short, long = {"peak": 500.0}, {"peak": 500.0 + 2 * (memory.LONG - memory.SHORT)}
     assert memory.row("all_frames", short, long) == ["all_frames", "clip", "500", "596", "2.00"]
+
+
+def test_a_run_can_leave_scenes_to_another_table(tmp_path, no_edits):
+    benchmark.run(None, options(tmp_path, scenes=3, after=2, methods=["a"]))
+    assert no_edits == [("a", 2)]
+
+
+def test_two_tables_of_different_scenes_join_to_the_table_of_all():
+    lines = [
+        line(name, scene, 20.0 + scene, moves=scene != 1, warping=0.001 * (scene + 1), kind=kind)
+        for name in ("a", CEILING)
+        for scene, kind in enumerate(("colour", "shape", "background") * 3)
+    ]
+    whole = summary(lines, ["a", CEILING])
+    parts = [
+        summary([each for each in lines if (each["scene"] < 3) == first], ["a", CEILING])
+        for first in (True, False)
+    ]
+    for name, row in joined(*parts).items():
+        assert row == pytest.approx(whole[name])
