@@ -63,7 +63,7 @@ def main() -> None:
         prog="python -m benchmarks.methods_memory", description=__doc__
     )
     parser.add_argument("--model", default="embedded", help="embedded or a folder")
-    parser.add_argument("--methods", nargs="+", default=[*METHODS, "flow_edit + injected"])
+    parser.add_argument("--methods", nargs="+", default=[*METHODS, "the default"])
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--frames", type=int, default=SHORT, help=argparse.SUPPRESS)
     options = parser.parse_args()
