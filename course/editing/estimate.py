@@ -18,7 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from course.methods import Passes, Recipe, Task, frame_by_frame
-from course.models.settings import Chosen
+from course.models.settings import SETTINGS, Chosen
 
 TRAINING = 3
 
@@ -53,7 +53,8 @@ def estimate(
 ) -> Estimate:  # fmt: skip
     """Return the work of an edit with these settings, as `edit` takes them.
 
-    Exact for samplers and for links that look at no more than the frames and the source; a link
+    Where the check of an edit says no, it is edited again, which nobody knows before. Else exact
+    for samplers and for links that look at no more than the frames and the source; a link
     that sees more at once takes longer for each evaluation. `adapted` says that an adapter is
     there, without which its baseline is not made.
     """
@@ -63,6 +64,9 @@ def estimate(
         any(_looks(method) for method in way.links), use.mask_threshold is not None, refine, draws,
     )  # fmt: skip
     stages = {"VAE": 1, "edit": sampler.evaluations(passes)}
+    for method in (each for each in way.links if each.kind == "retry"):
+        if (settings or {}).get("tries", SETTINGS[use.kind]["tries"].value):
+            stages["check"] = method.evaluations(passes)
     n_results = 1
     if reconstruct:
         again = passes._replace(sides=1, has_mask=False)

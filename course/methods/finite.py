@@ -21,10 +21,14 @@ class NotFinite(ValueError):
     """Says what is not finite and what to do; `Task.stage` adds where."""
 
 
+def has_values(tensor: Tensor) -> bool:
+    """Return whether there are numbers to look at; tensors that only have a shape have none."""
+    return tensor.device.type != "meta" and not isinstance(tensor, FakeTensor)
+
+
 def finite(what: str, tensor: Tensor, cure: str) -> Tensor:
     """Return the tensor; raise `NotFinite` unless all its numbers are finite. Reads one back."""
-    has_values = tensor.device.type != "meta" and not isinstance(tensor, FakeTensor)
-    if has_values and not bool(torch.isfinite(tensor).all()):
+    if has_values(tensor) and not bool(torch.isfinite(tensor).all()):
         raise NotFinite(f"{what} hold numbers that are not finite; {cure}")
     return tensor
 

@@ -27,6 +27,7 @@ from . import (
     merged_tokens,
     paper,
     pixel_flow,
+    prompt_check,
     shared_noise,
     token_flow,
     warped_tokens,
@@ -34,7 +35,7 @@ from . import (
 from .outcome import Outcome, Passes
 from .task import Task
 
-DEFAULT_METHOD = "edit_friendly + injected_features + pixel_flow + kept_pixels"
+DEFAULT_METHOD = "edit_friendly + injected_features + prompt_check + pixel_flow + kept_pixels"
 """What `edit` does when nobody says otherwise: what came nearest to the true target
 (``python -m benchmarks.methods``). The flow of footage is estimated."""
 
@@ -44,11 +45,11 @@ class Method:
     """A published way to edit a clip, or to link its frames.
 
     `kind`: "sampler" has `run(task) -> Outcome` and `evaluations`, the others `link(task) ->
-    Task`: on "attention" or a "grid" of frames, a "filter" of x_0, an "average" or a "blend" of
-    decoded frames. `reach`: what a frame's result depends on, "frame" (itself), "past" (what came
-    before, remembered from chunk to chunk), "chunk" (the frames in flight; other chunks, other
-    results), "neighbours" (both sides, on latents only) or "clip" (all frames in flight at
-    once: memory grows with their number).
+    Task`: on "attention" or a "grid" of frames, a "filter" of x_0, a "retry" of the sampler, an
+    "average" or a "blend" of decoded frames. `reach`: what a frame's result depends on, "frame"
+    (itself), "past" (what came before, remembered from chunk to chunk), "chunk" (the frames in
+    flight; other chunks, other results), "neighbours" (both sides, on latents only) or "clip" (all
+    frames in flight at once: memory grows with their number).
     `skip` is the share of the noisiest steps that a sampler leaves out by default, and
     `mask_threshold` whether it keeps what the prompts agree on.
     """
@@ -67,7 +68,7 @@ class Method:
 
     @property
     def evaluations(self) -> Callable[[Passes], int]:
-        """How often a sampler sends a frame through the UNet."""
+        """How often a sampler, or the check of its edit, sends a frame through the UNet."""
         return self.module.evaluations
 
     @property
@@ -91,6 +92,7 @@ _TABLE = (
     Method(edit_friendly, "sampler", skip=0.44, mask_threshold=0.15),
     Method(flow_edit, "sampler", skip=0.2, mask_threshold=0.15),
     Method(latent_flow, "filter", "neighbours", needs_flow=True),
+    Method(prompt_check, "retry"),
     Method(pixel_flow, "average", "neighbours", needs_flow=True),
     Method(kept_pixels, "blend"),
 )
@@ -123,7 +125,11 @@ class Recipe:
 
     def run(self, task: Task, settings: Mapping[str, object] | None = None) -> Outcome:
         """Return the edit of a prepared task."""
-        return self.sampler.apply(task, **_taken(self.sampler, settings))
+
+        def sample(task: Task) -> Outcome:
+            return self.sampler.apply(task, **_taken(self.sampler, settings))
+
+        return sample(task) if task.until is None else task.until(task, sample)
 
     def check(self, settings: Mapping[str, object] | None) -> None:
         """Raise ValueError for a setting that none of the methods has."""

@@ -19,7 +19,7 @@ from course.models import noise_predictor
 from .finite import NotFinite, finite, finite_noise
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
-from .outcome import Texts
+from .outcome import Outcome, Texts
 from .sharing import SHARED, Share, in_turn
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Predictor = Callable[[Tensor, int], Tensor]
 Finish = Callable[[Tensor, Clip, Tensor | None], Tensor]
+Until = Callable[["Task", Callable[["Task"], Outcome]], Outcome]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Task:
     `motion` is the source's. What links frames: `attention`, `smooth` (a filter of the predicted
     x_0, given it and the timestep), `wrap` (of the noise prediction, given it and `chunk_size`),
     `finish` (of decoded frames, given them, the source with its motion, and the mask).
+    `until` runs the sampler, given the task and it, until the edit is what was asked.
     `refine` and `latent_filter` belong to the paper's method, `tokens` and `control` to the edit.
     `generator` draws all noise (CPU; None: torch's own); `share` runs the chunks;
     `announce` is told the name of each stage.
@@ -58,6 +60,7 @@ class Task:
     smooth: Callable[[Tensor, int], Tensor] | None = None
     wrap: Callable[[Predictor, int], Predictor] | None = None
     finish: Finish | None = None
+    until: Until | None = None
     refine: int = 0
     latent_filter: Callable[[Tensor], Tensor] | None = None
     tokens: Callable[[Tensor, slice], Tensor] | None = None
@@ -270,4 +273,4 @@ class Task:
     def towards_source(self) -> Task:
         """Return the task whose target is the source prompt, at guidance 1 and without a mask."""
         texts = self.texts._replace(target=self.texts.source)
-        return replace(self, texts=texts, guidance=1.0, mask_threshold=None)
+        return replace(self, texts=texts, guidance=1.0, mask_threshold=None, until=None)

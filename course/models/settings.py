@@ -36,6 +36,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "n_steps": Setting(25, "benchmarks.methods", measured=True),
         "mask": Setting(True, "DiffEdit, arXiv 2210.11427; benchmarks.methods", measured=True),
         "skip": Setting({}, "each method's own share; benchmarks.methods", measured=True),
+        "tries": Setting(3, "benchmarks.methods", measured=True),
         "learning_rate": Setting(1e-3, "benchmarks.figure_4", measured=True),
         "decode_chunk": Setting(8, "benchmarks.speed", measured=True),
     },
@@ -53,6 +54,9 @@ SETTINGS: dict[str, dict[str, Setting]] = {
             "2304.06140: 36 of 100, with guidance 15 (its main_run.py skips none unless told); "
             "FlowEdit's SD3_exp.yaml: n_max 33 of 50, with guidance 3.5 and 13.5",
         ),
+        "tries": Setting(
+            0, "no peer edits again; what counts as shown was measured on the embedded model alone"
+        ),
         "learning_rate": Setting(1e-4, "diffusers' train_text_to_image_lora.py"),
         "decode_chunk": Setting(
             4, "benchmarks.stable_diffusion: the VAE then needs less than the UNet with 8 frames"
@@ -60,7 +64,8 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     },
 }
 """By kind of model. "mask": whether to keep what the prompts agree on, as each method does it;
-"skip": shares of the noisiest steps to leave out by sampler, where they differ from its own."""
+"skip": shares of the noisiest steps to leave out by sampler, where they differ from its own;
+"tries": how often `prompt_check` lets an edit be made, 0 for no check."""
 
 
 def kind_of(pipe: StableDiffusionPipeline) -> str:

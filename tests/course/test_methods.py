@@ -24,8 +24,8 @@ SOURCE = "a red circle moving right on a blue background"
 TARGET = "a green circle moving right on a blue background"
 LEAN = {"n_steps": 2, "reconstruct": False, "baselines": False, "finetune_steps": 0}
 NAMES = methods.names()
-ON_FRAMES = ("average", "blend")  # what is done after decoding, which leaves the latents alone
-LINKS = [name for name in NAMES if METHODS[name].kind not in ("sampler", *ON_FRAMES)]
+AFTERWARDS = ("retry", "average", "blend")  # what is done to an edit that is there
+LINKS = [name for name in NAMES if METHODS[name].kind not in ("sampler", *AFTERWARDS)]
 
 
 @pytest.fixture(scope="module")
