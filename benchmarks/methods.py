@@ -28,9 +28,10 @@ from tqdm import tqdm
 
 from benchmarks.judge import judge
 from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
-from benchmarks.scenes import Swap, draw_swaps
+from benchmarks.scenes import KINDS, Swap, draw_swaps
 from benchmarks.speed import peak_memory
 from course.clips import Clip, contact_sheet, write_image
+from course.clips.grammar import SHAPES
 from course.clips.scenes import render
 from course.metrics import against_target, background_psnr, warping_error
 
@@ -112,7 +113,7 @@ def _restart_peak() -> float:
 
 def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict]:
     """Return one line a method and scene: those of the log, then those that are missing."""
-    swaps = draw_swaps(options.scenes)
+    swaps = draw_swaps(options.scenes, options.shapes)
     lines = _logged(options)
     done = {(line["name"], line["scene"]) for line in lines}
     shown: dict[int, dict[str, Clip]] = {}
@@ -123,7 +124,10 @@ def run(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> list[dict
             with options.log.open("a") as log:
                 log.write(json.dumps(lines[-1]) + "\n")
 
-    scenes = range(options.after, options.scenes)
+    scenes = [
+        number for number in range(options.after, options.scenes)
+        if swaps[number].kind in options.kinds
+    ]  # fmt: skip
     for scene in tqdm(scenes, desc="scenes", disable=None):
         swap = swaps[scene]
         if (CEILING, scene) not in done:
@@ -144,7 +148,10 @@ def _logged(options: argparse.Namespace) -> list[dict]:
     """Return the lines of an interrupted run; a log of another run is refused."""
     if options.log is None:
         return []
-    asked = json.dumps({"model": options.model, "steps": options.steps, "frames": N_FRAMES})
+    asked = {"model": options.model, "steps": options.steps, "frames": N_FRAMES}
+    if tuple(options.shapes) != SHAPES:
+        asked["shapes"] = list(options.shapes)
+    asked = json.dumps(asked)
     if not options.log.exists():
         options.log.write_text(asked + "\n")
     first, *lines = options.log.read_text().splitlines()
@@ -188,6 +195,10 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
                         help="leave out the first N scenes, which another table has")  # fmt: skip
     parser.add_argument("--join", type=Path, metavar="JSON",
                         help="that table: the rows of both become one table")  # fmt: skip
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=SHAPES,
+                        help="draw scenes of these shapes only, at least two")  # fmt: skip
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS,
+                        help="of the scenes drawn, edit these kinds of swap only")  # fmt: skip
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--methods", nargs="+", default=list(ENTRIES), metavar="NAME",
                         help=f"of {', '.join(ENTRIES)} (default: all), or recipes a+b")  # fmt: skip
@@ -210,7 +221,8 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
     table = summary(run(load(options.model), options), [*options.methods, CEILING, FLOOR])
     if options.join:
         table = joined(json.loads(options.join.read_text()), table)
-    print(f"{options.scenes} held-out scenes of {N_FRAMES} frames, {options.steps} steps\n")
+    count = next(iter(table.values()))["scenes"]
+    print(f"{count} held-out scenes of {N_FRAMES} frames, {options.steps} steps\n")
     print(markdown(table))
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n")

@@ -12,8 +12,10 @@ from benchmarks import methods as benchmark
 from benchmarks import methods_memory as memory
 from benchmarks.edit import Swap
 from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
+from benchmarks.scenes import KINDS
 from course import methods
 from course.clips import Scene, render
+from course.clips.grammar import SHAPES
 
 RED = Swap(Scene(colour="red", background="blue"), "colour", "green")
 
@@ -32,6 +34,7 @@ def options(tmp_path, **given: object) -> Namespace:
         "sheet": None,
         "after": 0,
     }
+    base |= {"shapes": SHAPES, "kinds": KINDS}
     return Namespace(log=tmp_path / "log", **(base | given))
 
 
@@ -125,6 +128,13 @@ def test_memory_is_told_as_growth_a_frame():
 def test_a_run_can_leave_scenes_to_another_table(tmp_path, no_edits):
     benchmark.run(None, options(tmp_path, scenes=3, after=2, methods=["a"]))
     assert no_edits == [("a", 2)]
+
+
+def test_a_run_can_keep_to_one_kind_of_swap_and_some_shapes(tmp_path, no_edits):
+    given = options(tmp_path, scenes=4, kinds=("shape",), shapes=("ring", "cross"), methods=["a"])
+    assert {line["scene"] for line in benchmark.run(None, given)} == {1}
+    with pytest.raises(ValueError, match="give another --log"):
+        benchmark.run(None, options(tmp_path))
 
 
 def test_two_tables_of_different_scenes_join_to_the_table_of_all():
