@@ -68,6 +68,16 @@ def figure_4() -> dict:
     return json.loads(text)
 
 
+def measured_ranks() -> dict:
+    """Return the rank correlations that ``python -m benchmarks.edit`` measured, and of how many.
+
+    {"scenes": their number, "ranks": {measure: Spearman's coefficient in [-1, 1]}}; 1: clips stand
+    in the same order as by the PSNR to the true target.
+    """
+    text = files("lessons.video_edit").joinpath("ranks.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
 def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     """Draw both panels of the paper's Fig. 4 over many clips: means, with bands of one deviation.
 

@@ -1,0 +1,31 @@
+"""What the lessons show of the benchmarks is what the benchmarks measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.edit_figures import rank_rows
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks/results"
+
+
+@pytest.mark.parametrize(
+    ("shown", "measured"),
+    [
+        ("frames_together/methods.json", "methods_60.json"),
+        ("video_edit/figure_4.json", "figure_4.json"),
+    ],
+)
+def test_a_lesson_ships_the_file_that_the_benchmark_wrote(shown, measured):
+    assert (ROOT / "lessons" / shown).read_bytes() == (RESULTS / measured).read_bytes()
+
+
+def test_the_rank_correlations_of_lesson_10_are_those_of_the_benchmark_of_edits():
+    report = json.loads((RESULTS / "edit_60.json").read_text())[0]
+    shown = json.loads((ROOT / "lessons/video_edit/ranks.json").read_text())
+    measured = {name: value for name, value, *_ in rank_rows(report["ranks"])}
+    assert shown["ranks"] == pytest.approx(measured, abs=1e-3) and shown["scenes"] == 44
