@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--model", default="embedded", help="embedded or a folder")
     parser.add_argument("--scenes", type=int, default=60, help="a third of them are of one kind")
     parser.add_argument("--kind", default="shape", choices=("colour", "shape", "background"))
-    parser.add_argument("--method", default="flow_edit + injected")
+    parser.add_argument("--method", default="the default")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
     from course.models import load
