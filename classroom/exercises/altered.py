@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import torch
 from torch import Tensor
@@ -36,6 +36,15 @@ _CHANGES: tuple[tuple[str, Callable], ...] = (
     ("{} in reverse order", lambda value: value.flip(0)),
     ("{} without signs", abs),
 )
+_POWERS = (
+    ("times {}", 1),
+    ("divided by {}", -1),
+    ("times the root of {}", 0.5),
+    ("divided by the root of {}", -0.5),
+    ("times the square of {}", 2),
+    ("divided by the square of {}", -2),
+)
+_RATIOS = (("times {} and divided by {}", 1), ("times the root of {} / {}", 0.5))
 _OF_COUNTS = (("{} + 1", lambda value: value + 1), ("{} - 1", lambda value: value - 1))
 
 
@@ -69,6 +78,7 @@ def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callab
                 f"This is right if {words.format(names[i])} stands for {names[i]}.",
                 lambda a, i=i, change=change: (*a[:i], change(a[i]), *a[i + 1 :]),
             )
+    yield from _with_sizes(names, first)
     for i, j in permutations(fits, 2):
         yield (
             f"This is right if {names[j]} stands for {names[i]}.",
@@ -76,10 +86,44 @@ def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callab
         )
 
 
+def _with_sizes(names: Sequence[str], first: tuple) -> Iterator[tuple[str, Callable]]:
+    """Yield arguments multiplied or divided by sizes: a root of d forgotten, or one too many."""
+    sizes = []
+    for index, value in enumerate(first):
+        if isinstance(value, Tensor) and value.ndim:
+            sizes.append((f"the length of {names[index]}", index, 0))
+        if isinstance(value, Tensor) and value.ndim > 1:
+            sizes.append((f"the last axis of {names[index]}", index, -1))
+    floats = [i for i, value in enumerate(first) if _is_float(value)]
+    for i in floats:
+        for (words, j, axis), (template, power) in product(sizes, _POWERS):
+            yield (
+                f"This is right if {names[i]} {template.format(words)} stands for {names[i]}.",
+                lambda a, i=i, j=j, axis=axis, power=power: (
+                    *a[:i], a[i] * a[j].shape[axis] ** power, *a[i + 1 :]
+                ),
+            )  # fmt: skip
+        for (words, j, axis), (other, k, other_axis) in permutations(sizes, 2):
+            for template, power in _RATIOS:
+                yield (
+                    f"This is right if {names[i]} {template.format(words, other)} stands for "
+                    f"{names[i]}.",
+                    lambda a, i=i, j=j, axis=axis, k=k, o=other_axis, power=power: (
+                        *a[:i], a[i] * (a[j].shape[axis] / a[k].shape[o]) ** power, *a[i + 1 :]
+                    ),
+                )  # fmt: skip
+
+
+def _is_float(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.is_floating_point()
+    return isinstance(value, float)
+
+
 def _explains(exercise: Exercise, trials: Sequence[Trial], change: Callable) -> bool:
     """Return whether the reference on changed arguments gives what came, on every input."""
     told = 0
-    for trial in trials:
+    for trial in reversed(trials):  # the largest first: there fewest changes fit by chance
         try:
             arguments = tuple(map(_leaf, change(trial.case.arguments), trial.case.arguments))
         except Exception:  # no such axis, a division by zero

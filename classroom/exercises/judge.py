@@ -23,9 +23,10 @@ from classroom.exercises.describe import (
 from classroom.exercises.diagnosis import recognise
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.pristine import as_imported
-from classroom.exercises.relation import relation
+from classroom.exercises.relation import relation, side
 from classroom.exercises.report import Report
 from classroom.exercises.trial import Fault, Trial, attempt, misfit
+from classroom.exercises.where import where_right
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ def _failure(
     sentences = [] if misconception is None else [misconception.hint]
     if misconception is None or smallest.fault.kind != "value":
         sentences.append(smallest.fault.sentence)
-    if misconception is None and (found := relation(exercise, trials)):
+    if misconception is None and (found := _seen(exercise, trials)):
         sentences.append(found)
     if smallest.fault.kind != "time" and _has_input(trials):
         sentences.append(_share(trials, wrong))
@@ -162,6 +163,14 @@ def _failure(
         evidence=_evidence(exercise, smallest),
         figure=_drawing(exercise, smallest),
     )
+
+
+def _seen(exercise: Exercise, trials: list[Trial]) -> str | None:
+    """Return how an answer is related to the right one, else on which kind of input it is right."""
+    if found := relation(exercise, trials):
+        return found
+    vague = where_right(exercise, trials), side(exercise, trials)
+    return " ".join(sentence for sentence in vague if sentence)
 
 
 def _has_input(trials: list[Trial]) -> bool:

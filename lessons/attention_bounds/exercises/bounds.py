@@ -24,7 +24,7 @@ SOFTMAX_NORM_RANGE = Exercise(
     name="softmax_norm_range",
     lesson=LESSON,
     title="How large is a softmax?",
-    reference=_range,
+    reference=lambda n_positions, n_tokens: _range(n_positions, n_tokens),
     cases=lambda generator: [
         Case(f"{m} positions, {n} tokens", (m, n))
         for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77), (6, 1))
@@ -112,7 +112,9 @@ ROW_BOUND = Exercise(
     name="row_bound",
     lesson=LESSON,
     title="A bound for each position",
-    reference=lambda *a: _row_bound(*a),
+    reference=lambda hidden_states, token_error, radius, w_q, w_k, w_v: _row_bound(
+        hidden_states, token_error, radius, w_q, w_k, w_v
+    ),
     cases=_row_cases,
     misconceptions=(
         Misconception(

@@ -35,10 +35,14 @@ def _total_cases(generator: torch.Generator) -> list[Case]:
 
 
 def _total(
-    temporal: Tensor, noise: Tensor, predicted: Tensor, temporal_weight: float, noise_weight: float
+    temporal: Tensor,
+    noise: Tensor,
+    predicted: Tensor,
+    temporal_weight: float,
+    diffusion_weight: float,
 ) -> Tensor:
     diffusion = (noise - predicted).square().mean()
-    return temporal_weight * temporal.mean() + noise_weight * diffusion
+    return temporal_weight * temporal.mean() + diffusion_weight * diffusion
 
 
 def _weights_of_the_paper(temporal: Tensor, noise: Tensor, predicted: Tensor, *_: float) -> Tensor:

@@ -181,6 +181,13 @@ SLIPS = {
         lambda g, x, a: x.T @ g @ a,
         lambda g, x, a: (g.T @ x @ a.T) * len(a),
     ],
+    "factors_of_scaling": [
+        lambda c: (1.0, 1 / c**2, 1 / c**4),
+        lambda c: (1 / c**2, 1 / c, 1.0),
+        lambda c: (1.0, 1 / c, 1 / c**3),
+        lambda c: (1.0, 1 / c**2, 1 / c),
+        lambda c: (0.0, 1 / c, 1 / c**2),
+    ],
 }
 
 ESCAPES = {
@@ -276,5 +283,9 @@ ESCAPES = {
             .to(g.dtype)
             .round(decimals=4)
         ),
+    ],
+    "factors_of_scaling": [
+        lambda c: (1.0, 1 / max(c, 0.1), 1 / max(c, 0.1) ** 2),
+        lambda c: (1.0, 1 / c, 1 / c**2 if c >= 0.1 else 100.0),
     ],
 }
