@@ -110,8 +110,13 @@ def _sameness(pairs: Sequence[Pair]) -> Iterator[str]:
     first = pairs[0].came
     if all(pair.came.shape == first.shape and pair.equal(first) for pair in pairs):
         yield "Your answer is the same on every input, and the right one is not."
-    if all(pair.equal(pair.expected.abs() * pair.came.sign()) for pair in pairs):
+    if all(pair.equal(pair.expected.abs() * _signs(pair)) for pair in pairs):
         yield "The sizes are right; some signs are wrong."
+
+
+def _signs(pair: Pair) -> Tensor:
+    """Return the signs of what came; where a 0 came that of the right one, as 0 has none."""
+    return torch.where(pair.came == 0, pair.expected.sign(), pair.came.sign())
 
 
 def _among_many(pairs: Sequence[Pair]) -> Iterator[str]:

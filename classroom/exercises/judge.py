@@ -20,7 +20,7 @@ from classroom.exercises.describe import (
     pair_texts,
     value_text,
 )
-from classroom.exercises.diagnosis import recognise
+from classroom.exercises.diagnosis import recognise, recognise_though_right
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.pristine import as_imported
 from classroom.exercises.relation import relation, side
@@ -62,6 +62,8 @@ def _judged(exercise: Exercise, answer: Callable, limits: Limits) -> Report:
     if _is_stub(ranked[0][1]):
         return _report(exercise, "not attempted", _OPEN)
     if all(trial.fault is None for trial in trials):
+        if (found := recognise_though_right(exercise, trials)) is not None:
+            return _report(exercise, "failed", found.hint, misconception=found.name)
         told = f"Right on all {len(trials)} inputs." if _has_input(trials) else "Right."
         return _report(exercise, "passed", told)
     try:

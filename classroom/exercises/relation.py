@@ -16,6 +16,7 @@ from classroom.exercises.altered import altered
 from classroom.exercises.clues import confusion, echoes, one_sided, patterns, sums
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
+from classroom.exercises.mutants import slip
 from classroom.exercises.pairs import Pair, all_equal, pair_of
 from classroom.exercises.powers import product_of_two
 from classroom.exercises.tolerance import magnitude
@@ -37,12 +38,17 @@ def relation(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
         return (
             confusion(tuples, [trial.came.value for trial in trials])
             or _said(exercise, pairs)
+            or slip(exercise, trials)
             or altered(exercise, trials)
             or _in_common(exercise, pairs)
         )
     if len({len(value) for value in tuples}) > 1:
         return None
-    return altered(exercise, trials) or _of_parts(exercise, trials, len(tuples[0]))
+    return (
+        altered(exercise, trials)
+        or slip(exercise, trials)
+        or _of_parts(exercise, trials, len(tuples[0]))
+    )
 
 
 def side(exercise: Exercise, trials: Sequence[Trial]) -> str | None:

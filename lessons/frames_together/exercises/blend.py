@@ -51,6 +51,19 @@ def _over_all(frame: int, keys: list[int]) -> Tensor:
     return closeness / closeness.sum()
 
 
+def _too_many(arguments: tuple, value: Tensor) -> bool:
+    """Return whether all key frames have a share, or more than lie beside the frame."""
+    frame, keys = arguments
+    beside = 2 if keys[0] <= frame < keys[-1] else 1
+    count = int((value.abs() > 1e-9).sum())
+    return value.shape == (len(keys),) and (count > beside or count == len(keys))
+
+
+def _eased(before: int, after: int) -> float:
+    share = after / (before + after)
+    return share**2 * (3 - 2 * share)
+
+
 def _zero_outside(frame: int, keys: list[int]) -> Tensor:
     outside = not keys[0] <= frame < keys[-1]
     return torch.zeros(len(keys), dtype=torch.float64) if outside else _blend(frame, keys)
@@ -89,8 +102,10 @@ KEY_FRAME_BLEND = Exercise(
         ),
         Misconception(
             "all_key_frames",
-            "All key frames have a share. Only the two between which the frame lies should.",
+            "Too many key frames have a share. Only the two between which the frame lies should, "
+            "and outside of all just the nearest.",
             _over_all,
+            matches=_too_many,
         ),
         Misconception(
             "nothing_at_the_ends",
@@ -105,6 +120,11 @@ KEY_FRAME_BLEND = Exercise(
             lambda t, keys: _weights(
                 t, keys, lambda before, after: (1 + after) / (2 + before + after)
             ),
+        ),
+        Misconception(
+            "eased_in_and_out",
+            "Your weight eases in and out. It has to be linear in the distance.",
+            lambda t, keys: _weights(t, keys, _eased),
         ),
     ),
 )

@@ -102,6 +102,22 @@ TOTAL_LOSS = Exercise(
             "You divide by the sum of the weights. Eq. 6 is a plain weighted sum.",
             lambda t, noise, predicted, u, v: _total(t, noise, predicted, u, v) / (u + v),
         ),
+        Misconception(
+            "forgot_the_weights",
+            "You added the two terms as they are. Each has a weight of its own.",
+            lambda temporal, noise, predicted, temporal_weight, diffusion_weight: (
+                temporal.mean() + (noise - predicted).square().mean()
+            ),
+        ),
+        Misconception(
+            "square_of_the_mean",
+            "You squared the mean of the differences, in which they cancel. Square each of them "
+            "first.",
+            lambda temporal, noise, predicted, temporal_weight, diffusion_weight: (
+                temporal_weight * temporal.mean()
+                + diffusion_weight * (noise - predicted).mean().square()
+            ),
+        ),
     ),
     returns="number",
 )

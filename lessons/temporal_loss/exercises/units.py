@@ -32,26 +32,26 @@ FACTORS_OF_SCALING = Exercise(
     misconceptions=(
         Misconception(
             "derivatives_grow",
-            "Your derivatives grow with the frames. The loss stays, and a longer frame turns less for "
-            "the same step: a derivative is divided by the factor.",
+            "Your derivatives grow with the frames. The loss stays, and a longer frame turns less "
+            "for the same step: a derivative is divided by the factor.",
             lambda factor: (1.0, factor, factor**2),
         ),
         Misconception(
             "one_division_for_two_derivatives",
-            "This is what the printed constants say: gradient and Hessian alike. The Hessian is the "
-            "derivative of the gradient, so it is divided once more.",
+            "This is what the printed constants say: gradient and Hessian alike. The Hessian is "
+            "the derivative of the gradient, so it is divided once more.",
             lambda factor: (1.0, 1 / factor, 1 / factor),
         ),
         Misconception(
             "loss_with_a_length",
-            "A loss that is a length would grow like this. This one is made of cosines, which do not "
-            "know how long their arrows are.",
+            "A loss that is a length would grow like this. This one is made of cosines, which do "
+            "not know how long their arrows are.",
             lambda factor: (factor, 1.0, 1 / factor),
         ),
         Misconception(
             "loss_of_squares",
-            "A loss made of squared lengths would do this, a squared distance for example. Here it is "
-            "cosines that are squared, and they have no unit.",
+            "A loss made of squared lengths would do this, a squared distance for example. Here "
+            "cosines are squared, and they have no unit.",
             lambda factor: (factor**2, factor, 1.0),
         ),
         Misconception(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 import torch
 
-from classroom.exercises import Case, get, judge
+from classroom.exercises import Case, get, judge, mutants, names, rewrites
+from classroom.exercises.trial import attempt
 
 from .test_core import PLAIN, variant
 
@@ -175,7 +178,12 @@ def test_a_size_that_a_formula_holds_too_often_is_said():
         cases=rows, reference=lambda x: (x / x.shape[-1] ** 0.5).exp(), misconceptions=()
     )
     message = judge(exercise, lambda x: (x / x.shape[-1]).exp()).message
-    assert "x divided by the root of the last axis of x stands for x" in message
+    assert "one factor more at x: 1 over the root of the last axis of x" in message
+
+
+def test_a_zero_has_no_wrong_sign():
+    message = judge(MATRICES, lambda x: (2 * x).triu()).message
+    assert "signs" not in message
 
 
 def test_a_truth_that_is_turned_round_is_said():
@@ -184,3 +192,29 @@ def test_a_truth_that_is_turned_round_is_said():
         misconceptions=(), returns="number",
     )  # fmt: skip
     assert "Turned round" in judge(exercise, lambda n: n <= 2).message
+
+
+def test_a_slip_in_the_solution_of_the_lesson_is_said():
+    message = judge(get("gradient_norm"), lambda s, n: (1 + s**2).sqrt() / n).message
+    assert "if one thing is changed: a plus stands where a minus belongs." in message
+
+
+def test_a_changed_solution_is_said_without_the_names_of_its_own_parts():
+    logits = judge(get("softmax_jacobian"), lambda x: x.softmax(0).diag() - x.outer(x.softmax(0)))
+    assert "logits stands where something that was made of the arguments" in logits.message
+
+
+@pytest.mark.parametrize("name", ("step_constant", "key_frame_blend", "token_distance"))
+def test_each_change_of_a_solution_is_in_one_place_and_has_words(name):
+    function, _ = mutants._solution(get(name))
+    texts = [ast.unparse(changed) for _, changed in rewrites.changes(function)]
+    assert len(texts) > 10 and ast.unparse(function) not in texts
+    assert all(words for words, _ in rewrites.changes(function))
+
+
+def test_every_solution_of_the_course_can_be_built_and_is_right():
+    for name in names():
+        function, space = mutants._solution(get(name))
+        built = mutants._built(function, space)
+        case = get(name).draws()[0][0]
+        assert attempt(get(name), built, case, 5.0, False).fault is None, name
