@@ -72,7 +72,8 @@ def changes(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
     for place, words, change in sorted(found, key=lambda each: _rank(each[1])):
         new = copy.deepcopy(function)
         old = list(ast.walk(ast.Module(new.body, type_ignores=[])))[place]
-        if _put(new, old, change(copy.deepcopy(old))):
+        other = change(copy.deepcopy(old))
+        if ast.dump(other) != ast.dump(old) and _put(new, old, other):
             yield words, new
 
 
