@@ -52,11 +52,13 @@ def _over_all(frame: int, keys: list[int]) -> Tensor:
 
 
 def _too_many(arguments: tuple, value: Tensor) -> bool:
-    """Return whether all key frames have a share, or more than lie beside the frame."""
+    """Return whether all key frames share the 1, or more of them than lie beside the frame."""
     frame, keys = arguments
     beside = 2 if keys[0] <= frame < keys[-1] else 1
-    count = int((value.abs() > 1e-9).sum())
-    return value.shape == (len(keys),) and (count > beside or count == len(keys))
+    if value.shape != (len(keys),) or abs(float(value.sum()) - 1) > 1e-6 or value.min() < 0:
+        return False
+    count = int((value > 1e-9).sum())
+    return count > beside or count == len(keys)
 
 
 def _eased(before: int, after: int) -> float:

@@ -104,6 +104,7 @@ FITTING = {
     ("loss_gradient_of_frame", "wrong_sign"),
     ("safe_step_size", "norm_of_the_whole_clip"),
     ("is_violation", "right_side_without_scale"),
+    ("key_frame_blend", "all_key_frames"),
 }
 """Misconceptions that other wrong answers are rightly given: another way to write the same slip."""
 
