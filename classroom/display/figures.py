@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _COLUMNS = 8  # frames of a row at most; longer clips are shown at an even stride
 _WIDTH = 256  # pixels of a player; small frames are enlarged with hard edges
 _DPI = 100
+_MINUS_ZERO = re.compile(r"-(0(?:\.0+)?%?)(?![\d%e]|\.\d)")  # what rounding makes of a small minus
 
 
 class Described(HTML):
@@ -84,7 +86,8 @@ def show(figure: Figure | Image.Image, alt: str = "") -> Described:
     Raises ValueError where there is neither.
     """
     text = alt or (figure.get_label() if isinstance(figure, Figure) else "")
-    if not str(text).strip():
+    text = _MINUS_ZERO.sub(r"\1", str(text))
+    if not text.strip():
         raise ValueError("a picture needs alt text: say in alt what it shows")
     buffer = io.BytesIO()
     if isinstance(figure, Figure):

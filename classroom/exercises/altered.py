@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import torch
 from torch import Tensor
@@ -36,6 +36,15 @@ _CHANGES: tuple[tuple[str, Callable], ...] = (
     ("{} in reverse order", lambda value: value.flip(0)),
     ("{} without signs", abs),
 )
+_POWERS = (
+    ("{}", 1),
+    ("1 over {}", -1),
+    ("the root of {}", 0.5),
+    ("1 over the root of {}", -0.5),
+    ("the square of {}", 2),
+    ("1 over the square of {}", -2),
+)
+_RATIOS = (("{} over {}", 1), ("the root of {} over {}", 0.5))
 _OF_COUNTS = (("{} + 1", lambda value: value + 1), ("{} - 1", lambda value: value - 1))
 
 
@@ -69,6 +78,7 @@ def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callab
                 f"This is right if {words.format(names[i])} stands for {names[i]}.",
                 lambda a, i=i, change=change: (*a[:i], change(a[i]), *a[i + 1 :]),
             )
+    yield from _with_sizes(names, first)
     for i, j in permutations(fits, 2):
         yield (
             f"This is right if {names[j]} stands for {names[i]}.",
@@ -76,22 +86,63 @@ def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callab
         )
 
 
+def _with_sizes(names: Sequence[str], first: tuple) -> Iterator[tuple[str, Callable]]:
+    """Yield arguments multiplied or divided by sizes: a root of d forgotten, or one too many."""
+    sizes = []
+    for index, value in enumerate(first):
+        if isinstance(value, Tensor) and value.ndim:
+            sizes.append((f"the length of {names[index]}", index, 0))
+        if isinstance(value, Tensor) and value.ndim > 1:
+            sizes.append((f"the last axis of {names[index]}", index, -1))
+    floats = [i for i, value in enumerate(first) if _is_float(value)]
+    for i in floats:
+        for (words, j, axis), (template, power) in product(sizes, _POWERS):
+            yield (
+                f"This is right with one factor more at {names[i]}: {template.format(words)}.",
+                lambda a, i=i, j=j, axis=axis, power=power: (
+                    *a[:i], a[i] * a[j].shape[axis] ** power, *a[i + 1 :]
+                ),
+            )  # fmt: skip
+        for (words, j, axis), (other, k, other_axis) in permutations(sizes, 2):
+            for template, power in _RATIOS:
+                yield (
+                    f"This is right with one factor more at {names[i]}: "
+                    f"{template.format(words, other)}.",
+                    lambda a, i=i, j=j, axis=axis, k=k, o=other_axis, power=power: (
+                        *a[:i], a[i] * (a[j].shape[axis] / a[k].shape[o]) ** power, *a[i + 1 :]
+                    ),
+                )  # fmt: skip
+
+
+def _is_float(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.is_floating_point()
+    return isinstance(value, float)
+
+
 def _explains(exercise: Exercise, trials: Sequence[Trial], change: Callable) -> bool:
     """Return whether the reference on changed arguments gives what came, on every input."""
     told = 0
-    for trial in trials:
+    for trial in reversed(trials):  # the largest first: there fewest changes fit by chance
         try:
             arguments = tuple(map(_leaf, change(trial.case.arguments), trial.case.arguments))
         except Exception:  # no such axis, a division by zero
+            return False
+        if not all(map(_is_usable, arguments)):
             return False
         with warnings.catch_warnings(action="ignore"):  # of an input that nobody gave
             outcome = run(exercise.reference, arguments, _SECONDS, silent=True)
         if outcome.error is not None or outcome.seconds is not None:
             return False
-        if not _same(trial, outcome.value, trial.came.value):
+        if not same_value(trial, outcome.value, trial.came.value):
             return False
         told += trial.fault is not None
     return told >= min(_FEWEST, len(trials))
+
+
+def _is_usable(value: object) -> bool:
+    """Return whether a value is finite: of another, libraries complain past every filter."""
+    return not _is_float(value) or bool(torch.as_tensor(value).isfinite().all())
 
 
 def _leaf(value: object, before: object) -> object:
@@ -102,12 +153,15 @@ def _leaf(value: object, before: object) -> object:
     return value.detach().clone().requires_grad_(wanted)
 
 
-def _same(trial: Trial, wanted: object, came: object) -> bool:
+def same_value(trial: Trial, wanted: object, came: object) -> bool:
+    """Return whether two values of an input are the same, within its tolerance."""
     if isinstance(wanted, (tuple, list)):
         fits = isinstance(came, (tuple, list)) and len(came) == len(wanted)
-        return fits and all(_same(trial, a, b) for a, b in zip(wanted, came))
+        return fits and all(same_value(trial, a, b) for a, b in zip(wanted, came))
     if isinstance(wanted, complex) or (isinstance(wanted, Tensor) and wanted.is_complex()):
         return False  # a root of a negative number
+    if isinstance(wanted, str) or isinstance(came, str):
+        return wanted == came
     if isinstance(wanted, bool) or isinstance(came, torch.BoolTensor):
         return bool(wanted) == bool(came)
     pair = pair_of(trial, wanted, came)

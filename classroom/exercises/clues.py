@@ -12,6 +12,7 @@ from classroom.exercises.exercise import Exercise
 from classroom.exercises.pairs import Pair, all_equal
 from classroom.exercises.tolerance import magnitude
 
+_FEWEST_SIGNS = 6  # by chance as many are rarely alike
 _NEARLY = 0.02  # of the size: an approximation, and no other formula
 
 
@@ -50,11 +51,34 @@ def sums(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
                 yield words.format(name)
 
 
+def multiples(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield the argument of which some multiple was added, another one on each input."""
+    count = len(pairs[0].arguments)
+    for index, value in enumerate(pairs[0].arguments):
+        if not isinstance(value, Tensor) or value.numel() < 2:
+            continue
+        if all(_is_off_by(pair, pair.arguments[index]) for pair in pairs):
+            name = argument_name(exercise.reference, index, count)
+            yield f"On each input a multiple of {name} was added to the right answer."
+
+
+def _is_off_by(pair: Pair, part: object) -> bool:
+    """Return whether an answer differs from the right one by a multiple of a tensor."""
+    if not isinstance(part, Tensor) or part.shape != pair.expected.shape:
+        return False
+    part, gap = part.detach().double(), pair.came - pair.expected
+    norm = part.square().sum()
+    return pair.equal(pair.expected + (gap * part).sum() / norm * part) if norm else False
+
+
 def confusion(expected: Sequence[object], came: Sequence[object]) -> str | None:
     """Return what stands for what, where all wrong texts, truth values or counts do the same."""
     kinds = (str, bool, int)
     if not all(isinstance(value, kinds) for value in (*expected, *came)):
         return None
+    both = all(isinstance(value, bool) for value in (*expected, *came))
+    if both and all(right != mine for right, mine in zip(expected, came)):
+        return "Turned round: True stands where False is right, and False where True is."
     wrong = {(right, mine) for right, mine in zip(expected, came) if right != mine}
     if len(wrong) != 1 or sum(right != mine for right, mine in zip(expected, came)) < 2:
         return None
@@ -65,12 +89,14 @@ def confusion(expected: Sequence[object], came: Sequence[object]) -> str | None:
     return f"All that is wrong: {mine!r} stands {place} {right!r} is right."
 
 
-def patterns(pairs: Sequence[Pair]) -> Iterator[str]:
+def patterns(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield what the wrong values have in common."""
     yield from _sameness(pairs)
     if all(pair.came.numel() > 1 for pair in pairs):
         yield from _among_many(pairs)
+    yield from multiples(exercise, pairs)
     yield from _places(pairs)
+    yield from _beside_the_diagonal(pairs)
     gaps = [float((pair.came - pair.expected).abs().max()) for pair in pairs if pair.came.numel()]
     shares = [gap / max(magnitude(p.expected), 1e-12) for gap, p in zip(gaps, pairs)]
     if max(shares) < _NEARLY:
@@ -84,8 +110,13 @@ def _sameness(pairs: Sequence[Pair]) -> Iterator[str]:
     first = pairs[0].came
     if all(pair.came.shape == first.shape and pair.equal(first) for pair in pairs):
         yield "Your answer is the same on every input, and the right one is not."
-    if all(pair.equal(pair.expected.abs() * pair.came.sign()) for pair in pairs):
+    if all(pair.equal(pair.expected.abs() * _signs(pair)) for pair in pairs):
         yield "The sizes are right; some signs are wrong."
+
+
+def _signs(pair: Pair) -> Tensor:
+    """Return the signs of what came; where a 0 came that of the right one, as 0 has none."""
+    return torch.where(pair.came == 0, pair.expected.sign(), pair.came.sign())
 
 
 def _among_many(pairs: Sequence[Pair]) -> Iterator[str]:
@@ -128,9 +159,41 @@ def _places(pairs: Sequence[Pair]) -> Iterator[str]:
             return
         limit = pair.relative * magnitude(pair.expected) + pair.noise
         wrong = (pair.came - pair.expected).abs().reshape(len(pair.came), -1).amax(1) > limit
-        places = wrong.nonzero().flatten().tolist()
+        places = tuple(wrong.nonzero().flatten().tolist())
         last = len(wrong) - 1
-        ends = {(0,): "first", (last,): "last", (0, last): "first and the last"}
-        found.add(ends.get(tuple(places)))
+        ends = {
+            (0,): "only the first entry is wrong",
+            (last,): "only the last entry is wrong",
+            (0, last): "only the first and the last entry are wrong",
+            tuple(range(1, last + 1)): "only the first entry is right",
+            tuple(range(last)): "only the last entry is right",
+            tuple(range(1, last)): "only the first and the last entry are right",
+        }
+        found.add(ends.get(places))
     if len(found) == 1 and None not in found:
-        yield f"Along the first axis only the {found.pop()} entry is wrong."
+        yield f"Along the first axis {found.pop()}."
+
+
+def _beside_the_diagonal(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield whether all that is wrong of square matrices stands on the diagonal, or beside it."""
+    shapes = [pair.expected.shape for pair in pairs]
+    if any(len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2 for shape in shapes):
+        return
+    on = [torch.eye(shape[0], dtype=torch.float64) for shape in shapes]
+    if all(pair.equal(torch.where(d > 0, pair.came, pair.expected)) for pair, d in zip(pairs, on)):
+        yield "Beside the diagonal all is right; what is wrong stands on it."
+    if all(pair.equal(torch.where(d > 0, pair.expected, pair.came)) for pair, d in zip(pairs, on)):
+        yield "On the diagonal all is right; what is wrong stands beside it."
+
+
+def one_sided(pairs: Sequence[Pair]) -> str | None:
+    """Return whether all that is wrong is too large, or all of it too small."""
+    if any(pair.came.shape != pair.expected.shape for pair in pairs):
+        return None
+    gaps = [(pair.came - pair.expected).flatten() for pair in pairs]
+    limits = [pair.relative * magnitude(pair.expected) + pair.noise for pair in pairs]
+    wrong = [gap[gap.abs() > limit] for gap, limit in zip(gaps, limits)]
+    signs = torch.cat(wrong).sign()
+    if len(signs) < _FEWEST_SIGNS or len(signs.unique()) > 1:
+        return None
+    return f"All that is wrong is too {'large' if signs[0] > 0 else 'small'}."

@@ -44,6 +44,12 @@ def recognise(exercise: Exercise, trials: Sequence[Trial]) -> Misconception | No
     return found
 
 
+def recognise_though_right(exercise: Exercise, trials: Sequence[Trial]) -> Misconception | None:
+    """Return the misconception that all inputs show together, where each by itself is right."""
+    those = (each for each in exercise.misconceptions if each.though_right)
+    return next((each for each in those if _holds_together(each, trials)), None)
+
+
 def _rank(
     exercise: Exercise, misconception: Misconception, trials: Sequence[Trial]
 ) -> tuple[int, int]:

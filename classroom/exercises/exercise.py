@@ -55,7 +55,9 @@ class Misconception:
     all of that is part of how it is known. Where many wrong values come from one thought (a wrong
     counterexample, say), `matches(arguments, answer_value)` may say so in place of equal values: it
     has to hold on every input on which the answer is wrong. `together(pairs)` sees all inputs with
-    their values at once, for what no single one shows ("the same pair for every limit").
+    their values at once, for what no single one shows ("the same pair for every limit"). With
+    `though_right` that is wrong even where each value by itself is right: a pair that is far enough
+    for every limit that is tried, and for none beyond.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Misconception:
     answer: Callable
     matches: Callable[[tuple, object], bool] | None = None
     together: Callable[[Sequence[tuple[tuple, object]]], bool] | None = None
+    though_right: bool = False
 
 
 @dataclass(frozen=True, eq=False)

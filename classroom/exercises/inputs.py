@@ -48,3 +48,6 @@ SCALED = scaled(0, 40.0, lambda value: 40.0 * value)
 
 SCALE_FREE = scaled(0, 40.0, lambda value: value)
 """A first argument 40 times as large, where the result does not know its size."""
+
+SHORT = scaled(0, 1e-4, lambda value: value)
+"""The same with a first argument of short frames, which no small number below a line survives."""

@@ -20,12 +20,13 @@ from classroom.exercises.describe import (
     pair_texts,
     value_text,
 )
-from classroom.exercises.diagnosis import recognise
+from classroom.exercises.diagnosis import recognise, recognise_though_right
 from classroom.exercises.exercise import Case, Exercise, Misconception
 from classroom.exercises.pristine import as_imported
-from classroom.exercises.relation import relation
+from classroom.exercises.relation import relation, side
 from classroom.exercises.report import Report
 from classroom.exercises.trial import Fault, Trial, attempt, misfit
+from classroom.exercises.where import where_right
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,6 +62,8 @@ def _judged(exercise: Exercise, answer: Callable, limits: Limits) -> Report:
     if _is_stub(ranked[0][1]):
         return _report(exercise, "not attempted", _OPEN)
     if all(trial.fault is None for trial in trials):
+        if (found := recognise_though_right(exercise, trials)) is not None:
+            return _report(exercise, "failed", found.hint, misconception=found.name)
         told = f"Right on all {len(trials)} inputs." if _has_input(trials) else "Right."
         return _report(exercise, "passed", told)
     try:
@@ -150,7 +153,7 @@ def _failure(
     sentences = [] if misconception is None else [misconception.hint]
     if misconception is None or smallest.fault.kind != "value":
         sentences.append(smallest.fault.sentence)
-    if misconception is None and (found := relation(exercise, trials)):
+    if misconception is None and (found := _seen(exercise, trials)):
         sentences.append(found)
     if smallest.fault.kind != "time" and _has_input(trials):
         sentences.append(_share(trials, wrong))
@@ -162,6 +165,14 @@ def _failure(
         evidence=_evidence(exercise, smallest),
         figure=_drawing(exercise, smallest),
     )
+
+
+def _seen(exercise: Exercise, trials: list[Trial]) -> str | None:
+    """Return how an answer is related to the right one, else on which kind of input it is right."""
+    if found := relation(exercise, trials):
+        return found
+    vague = where_right(exercise, trials), side(exercise, trials)
+    return " ".join(sentence for sentence in vague if sentence)
 
 
 def _has_input(trials: list[Trial]) -> bool:

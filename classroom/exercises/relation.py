@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.altered import altered
-from classroom.exercises.clues import confusion, echoes, patterns, sums
+from classroom.exercises.clues import confusion, echoes, one_sided, patterns, sums
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
+from classroom.exercises.mutants import slip
 from classroom.exercises.pairs import Pair, all_equal, pair_of
+from classroom.exercises.powers import product_of_two
 from classroom.exercises.tolerance import magnitude
 from classroom.exercises.trial import Trial
 
@@ -36,12 +38,27 @@ def relation(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
         return (
             confusion(tuples, [trial.came.value for trial in trials])
             or _said(exercise, pairs)
+            or slip(exercise, trials)
             or altered(exercise, trials)
-            or _in_common(pairs)
+            or _in_common(exercise, pairs)
         )
     if len({len(value) for value in tuples}) > 1:
         return None
-    return altered(exercise, trials) or _of_parts(exercise, trials, len(tuples[0]))
+    return (
+        altered(exercise, trials)
+        or slip(exercise, trials)
+        or _of_parts(exercise, trials, len(tuples[0]))
+    )
+
+
+def side(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
+    """Return whether all wrong numbers are too large, or all too small; None for other values."""
+    if exercise.compare is not None or not any(trial.case.arguments for trial in trials):
+        return None
+    if any(isinstance(trial.expected.value, (bool, str, tuple, list)) for trial in trials):
+        return None
+    pairs = [pair_of(trial, trial.expected.value, trial.came.value) for trial in trials]
+    return None if any(pair is None for pair in pairs) else one_sided(pairs)
 
 
 def _of_parts(exercise: Exercise, trials: Sequence[Trial], count: int) -> str | None:
@@ -57,12 +74,12 @@ def _of_parts(exercise: Exercise, trials: Sequence[Trial], count: int) -> str | 
     fine = [index for index in range(count) if right[index]]
     sentences = [f"Value {index} of the result is right on all inputs." for index in fine]
     for index, part in enumerate(parts):
-        if not right[index] and (said := _said(exercise, part) or _in_common(part)):
+        if not right[index] and (said := _said(exercise, part) or _in_common(exercise, part)):
             sentences.append(f"Value {index} of the result: {said}")
     return " ".join(sentences) or None
 
 
-def _in_common(pairs: Sequence[Pair | None]) -> str | None:
+def _in_common(exercise: Exercise, pairs: Sequence[Pair | None]) -> str | None:
     """Return what the wrong values have in common: the vaguest that can be said."""
     if len(pairs) < _FEWEST or any(pair is None for pair in pairs):
         return None
@@ -70,7 +87,9 @@ def _in_common(pairs: Sequence[Pair | None]) -> str | None:
         return None
     if all(pair.equal(pair.expected) for pair in pairs):
         return None  # right in value; the fault is of another kind
-    return next(patterns(pairs), None)
+    if found := product_of_two(pairs, _quantities(exercise, pairs)):
+        return found
+    return next(patterns(exercise, pairs), None)
 
 
 def _said(exercise: Exercise, pairs: Sequence[Pair | None]) -> str | None:

@@ -127,6 +127,10 @@ def _one_number(frames: Tensor) -> Tensor:
     return frames.diff(dim=0).abs().mean()
 
 
+def _relative_changes(frames: Tensor) -> Tensor:
+    return _frame_changes(frames) / frames[:-1].abs().flatten(1).mean(1)
+
+
 FRAME_CHANGES = Exercise(
     name="frame_changes",
     lesson=LESSON,
@@ -171,6 +175,24 @@ FRAME_CHANGES = Exercise(
             "one_number_for_the_clip",
             "You took the mean over the pairs as well. Keep one number for each pair.",
             _one_number,
+        ),
+        Misconception(
+            "root_of_the_mean_square",
+            "This is the root of the mean square. Wanted is the mean absolute change: no "
+            "squares at all.",
+            lambda frames: frames.diff(dim=0).square().flatten(1).mean(1).sqrt(),
+        ),
+        Misconception(
+            "colours_added",
+            "You added the colours up and took the mean over the pixels. The mean goes over "
+            "colours, too.",
+            lambda frames: frames.diff(dim=0).abs().sum(1).flatten(1).mean(1),
+        ),
+        Misconception(
+            "share_of_the_frame",
+            "You divide by the brightness of the frame. Wanted is the change itself, in the "
+            "units of a pixel.",
+            _relative_changes,
         ),
     ),
     variations=(frames_reversed(lambda value: value.flip(0)), SCALED),

@@ -70,6 +70,11 @@ def test_words_cannot_break_out_of_the_alt_text():
     assert "<b>" not in shown.data and shown.data.count('"') == 6
 
 
+def test_a_zero_in_words_has_no_sign():
+    said = show(Image.new("RGB", (2, 2)), alt="from -0.00 to -0.5, -0, -0% and 1e-05, -0.01.").alt
+    assert said == "from 0.00 to -0.5, 0, 0% and 1e-05, -0.01."
+
+
 def test_contact_sheets_name_their_rows_in_the_alt_text(clip):
     shown = show_clips({"before": clip, "after": clip.frozen()})
     assert "before" in repr(shown) and "after" in repr(shown) and "3 frames" in repr(shown)

@@ -18,6 +18,7 @@ from course.temporal import (
 )
 from lessons.gradient_descent.exercises import EXERCISES
 from lessons.gradient_descent.figures import EXPLORERS, quarter_turn_clip, step_sizes_figure
+from lessons.gradient_descent.runs import AdapterRuns, batch_loss
 
 # Right answers, written otherwise
 
@@ -244,3 +245,35 @@ def test_steps_that_fit_each_norm_are_descent_on_normalised_frames():
     normalised = list(descend(frames / norms, 0.1, 1))[1].features
     torch.testing.assert_close(fitted / norms, normalised, rtol=0, atol=1e-13)
     assert math.isclose(temporal_loss(fitted), temporal_loss(normalised), abs_tol=1e-12)
+
+
+# The runs that the lesson counts
+
+
+def test_a_batch_of_clips_has_the_losses_of_its_clips():
+    clips = torch.randn(5, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(batch_loss(clips), torch.stack([*map(temporal_loss, clips)]))
+
+
+def test_a_step_of_the_runs_is_a_step_of_gradient_descent_on_both_factors():
+    runs = AdapterRuns.random(torch.Generator().manual_seed(0), n_runs=3)
+    seen = []
+    runs.train(lambda a, b: seen.append((a, b)) or torch.full((3,), 0.1), n_steps=2)
+    (a, b), (new_a, new_b) = seen[1:3]
+    leaves = [each[0].detach().clone().requires_grad_() for each in (a, b)]
+    features = runs.inputs[0] @ (runs.frozen[0] + leaves[1] @ leaves[0]).T
+    to_a, to_b = torch.autograd.grad(temporal_loss(features), leaves)
+    torch.testing.assert_close(new_a[0], a[0] - 0.1 * to_a)
+    torch.testing.assert_close(new_b[0], b[0] - 0.1 * to_b)
+
+
+def test_no_small_move_of_the_factors_moves_features_further_than_beta():
+    runs = AdapterRuns.random(torch.Generator().manual_seed(0), n_runs=4)
+    draw = torch.Generator().manual_seed(1)
+    b = torch.randn(runs.b.shape, generator=draw)
+    for _ in range(20):
+        to_a, to_b = (1e-3 * torch.randn(each.shape, generator=draw) for each in (runs.a, b))
+        moved = runs.inputs @ (to_b @ runs.a + b @ to_a).mT  # to first order
+        far = moved.square().sum((1, 2))
+        near = to_a.square().sum((1, 2)) + to_b.square().sum((1, 2))
+        assert (far <= runs.stretch(runs.a, b) * near * (1 + 1e-4)).all()

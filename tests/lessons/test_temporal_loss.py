@@ -104,6 +104,21 @@ def gradient_difference_by_difference(features: Tensor, frame: int) -> Tensor:
     return 2 * total / (len(features) - 1)
 
 
+def factors_as_powers(factor: float) -> list[float]:
+    return [factor**-k for k in range(3)]
+
+
+def factors_measured_on_a_clip(factor: float) -> tuple[Tensor, ...]:
+    draw = torch.Generator().manual_seed(0)
+    clip = torch.randn(5, 3, generator=draw, dtype=torch.float64)
+    measures = (
+        temporal.temporal_loss,
+        lambda clip: temporal.temporal_loss_gradient(clip).norm(),
+        hessian_norm,
+    )
+    return tuple(measure(factor * clip) / measure(clip) for measure in measures)
+
+
 ALTERNATIVES = {
     "loss_of_clip": [
         loss_by_loop,
@@ -115,6 +130,7 @@ ALTERNATIVES = {
     "second_difference_eigenvalues": [eigenvalues_of_the_matrix, eigenvalues_by_sine],
     "invisible_flicker": [alternate_between_two, always_the_negative],
     "loss_gradient_of_frame": [gradient_by_autograd, gradient_difference_by_difference],
+    "factors_of_scaling": [factors_as_powers, factors_measured_on_a_clip],
 }
 
 

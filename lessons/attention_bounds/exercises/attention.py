@@ -52,7 +52,9 @@ CROSS_ATTENTION = Exercise(
     name="cross_attention",
     lesson=LESSON,
     title="Cross-attention in five lines",
-    reference=lambda x, z, w_q, w_k, w_v: _attention(x, z, w_q, w_k, w_v),
+    reference=lambda hidden_states, encoder_hidden_states, w_q, w_k, w_v: _attention(
+        hidden_states, encoder_hidden_states, w_q, w_k, w_v
+    ),
     cases=_attention_cases,
     misconceptions=(
         Misconception(
@@ -144,7 +146,9 @@ DECOMPOSE_ERROR = Exercise(
     name="decompose_error",
     lesson=LESSON,
     title="Two terms of one error",
-    reference=_decompose,
+    reference=lambda weights, ideal_weights, values, ideal_values: _decompose(
+        weights, ideal_weights, values, ideal_values
+    ),
     cases=_pair_cases,
     misconceptions=(
         Misconception(

@@ -24,7 +24,7 @@ SOFTMAX_NORM_RANGE = Exercise(
     name="softmax_norm_range",
     lesson=LESSON,
     title="How large is a softmax?",
-    reference=_range,
+    reference=lambda n_positions, n_tokens: _range(n_positions, n_tokens),
     cases=lambda generator: [
         Case(f"{m} positions, {n} tokens", (m, n))
         for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77), (6, 1))
@@ -108,11 +108,21 @@ def _row_bound(
     return (own(w_v) + by_weights) * size(error)
 
 
+def _second_term_alone(x: Tensor, error: Tensor, radius: Tensor, *weights: Tensor) -> Tensor:
+    w_q, w_k, w_v = weights
+    size = vector_norm(error, dim=1).max()
+    whole = _row_bound(x, error, radius, w_q, w_k, w_v)
+    own = matrix_norm(w_v, 2) * size
+    return own + (whole - own) / size
+
+
 ROW_BOUND = Exercise(
     name="row_bound",
     lesson=LESSON,
     title="A bound for each position",
-    reference=lambda *a: _row_bound(*a),
+    reference=lambda hidden_states, token_error, radius, w_q, w_k, w_v: _row_bound(
+        hidden_states, token_error, radius, w_q, w_k, w_v
+    ),
     cases=_row_cases,
     misconceptions=(
         Misconception(
@@ -171,6 +181,20 @@ ROW_BOUND = Exercise(
             "only_term_a",
             "The change of the values is missing: ||W_V|| is added.",
             lambda *a: _row_bound(*a, own=lambda w_v: 0.0),
+        ),
+        Misconception(
+            "radius_at_the_values",
+            "R_V multiplies the norm of W_V in yours. It belongs to the other term, to how far "
+            "the mean of values can move when weights do.",
+            lambda x, error, radius, w_q, w_k, w_v: (
+                radius * _row_bound(x, error, 1 / radius, w_q, w_k, w_v)
+            ),
+        ),
+        Misconception(
+            "second_term_alone",
+            "Your second term is not multiplied by the error of the tokens. Both terms are: "
+            "without that error there is none.",
+            _second_term_alone,
         ),
     ),
     returns="number",

@@ -172,6 +172,7 @@ BREAK_THE_PRINTED_BOUND = Exercise(
             "asked for: then no constant in front of gamma can save it.",
             lambda factor: _setting([1.0, 1.0], 10.0),
             together=_is_one_answer,
+            though_right=True,
         ),
     ),
     properties=(

@@ -65,12 +65,14 @@ def _bilateral(
     power: int = 2,
     gaussian: bool = False,
     flat: bool = False,
+    own: bool = True,
     total: str = "both",
 ) -> Tensor:
     """Filter a row of pixels; the defaults are Eq. 9 to 11, and each option is a slip."""
     windows = _windows(signal, kernel_size, mode)
     near = _near(kernel_size, sigma_spatial, signal.dtype, two)
     near = torch.ones_like(near) if flat else near
+    near = near if own else near * (offsets(kernel_size) != 0)
     apart = (windows - signal[:, None]).abs() ** power
     alike = torch.ones_like(apart) if gaussian else torch.exp(-apart / (two * sigma_intensity**2))
     sums = (near * alike * windows).sum(1)
@@ -212,6 +214,12 @@ BILATERAL_FILTER_1D = Exercise(
             "All pixels of the window count alike, however far they are. The weights of Eq. 10, of "
             "the distance, are missing.",
             partial(_bilateral, flat=True),
+        ),
+        Misconception(
+            "left_the_pixel_out",
+            "The pixel itself does not count in your mean. It stands in its own window, with "
+            "the weight 1.",
+            partial(_bilateral, own=False),
         ),
     ),
     variations=(

@@ -65,6 +65,12 @@ DARK_PIXEL = Exercise(
             "pixels are all there is.",
             lambda: _share(2 * math.exp(-1.0)),
         ),
+        Misconception(
+            "not_between_the_pixels",
+            "A mean of 0 and 1 lies between them. Yours does not.",
+            lambda: 1.5,
+            matches=lambda arguments, value: not 0 <= float(value) <= 1,
+        ),
     ),
     returns="number",
 )

@@ -56,6 +56,21 @@ def _window_along_one_axis(kernel_size: int, sigma: float) -> Tensor:
     return row.expand(kernel_size, kernel_size).clone()
 
 
+def _sum_of_two_bells(kernel_size: int, sigma: float) -> Tensor:
+    row = torch.exp(-offsets(kernel_size).square() / (2 * sigma**2))
+    return row[:, None] + row
+
+
+def _window_of_steps(kernel_size: int, sigma: float) -> Tensor:
+    steps = offsets(kernel_size).abs()
+    return torch.exp(-(steps[:, None] + steps).square() / (2 * sigma**2))
+
+
+def _window_between_pixels(kernel_size: int, sigma: float) -> Tensor:
+    squares = (torch.arange(kernel_size, dtype=torch.float64) - kernel_size / 2).square()
+    return torch.exp(-(squares[:, None] + squares) / (2 * sigma**2))
+
+
 SPATIAL_WEIGHTS = Exercise(
     name="spatial_weights",
     lesson=LESSON,
@@ -97,6 +112,32 @@ SPATIAL_WEIGHTS = Exercise(
             "All rows of your window are equal: only the distance along one axis counts. Add the "
             "squares of both offsets.",
             _window_along_one_axis,
+        ),
+        Misconception(
+            "density_of_a_gaussian",
+            "You divide by 2 pi sigma^2, as the density of a normal distribution does. Eq. 10 "
+            "has the exponential alone: the centre weighs 1.",
+            lambda kernel_size, sigma: (
+                _spatial_weights(kernel_size, sigma) / (2 * torch.pi * sigma**2)
+            ),
+        ),
+        Misconception(
+            "added_the_two_axes",
+            "You added a bell along each axis. Distances add inside the exponent, so the two "
+            "bells are multiplied.",
+            _sum_of_two_bells,
+        ),
+        Misconception(
+            "steps_along_the_axes",
+            "Your distance is the sum of the steps along both axes. Eq. 10 means the straight "
+            "one: squares are added, and the sum is not squared again.",
+            _window_of_steps,
+        ),
+        Misconception(
+            "middle_between_pixels",
+            "Your middle lies between two pixels. kernel_size is odd, so the middle is a pixel: "
+            "take the whole half, kernel_size // 2.",
+            _window_between_pixels,
         ),
     ),
 )

@@ -118,6 +118,12 @@ COSINE_GRADIENT = Exercise(
             lambda f, g: functional.normalize(gradient(f, g).flatten(), dim=0).reshape(f.shape),
             matches=_is_its_direction,
         ),
+        Misconception(
+            "for_unit_frames",
+            "This is right for frames of norm 1. For others f must be divided by its norm too, "
+            "and the whole by ||f|| once more.",
+            lambda f, g: g / g.norm() - cosine(f, g) * f,
+        ),
     ),
     draw=_draw_gradient,
 )

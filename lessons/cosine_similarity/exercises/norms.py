@@ -91,6 +91,12 @@ GRADIENT_NORM = Exercise(
             "almost parallel have a short gradient.",
             lambda s, norm: 1 / norm + 0 * s,
         ),
+        Misconception(
+            "one_minus_the_cosine",
+            "1 - s is the distance in cosine. The length of the part across needs Pythagoras: "
+            "the root of 1 - s^2.",
+            lambda s, norm: (1 - s) / norm,
+        ),
     ),
     returns="number",
 )
@@ -231,6 +237,7 @@ COUNTEREXAMPLE_UPPER_BOUND = Exercise(
             "larger limit. Let ||f|| depend on the limit: no bound of any size survives.",
             lambda limit: _right_angle(0.01),
             together=_is_one_pair,
+            though_right=True,
         ),
     ),
     properties=(

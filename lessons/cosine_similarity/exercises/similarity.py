@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import SCALE_FREE, frames_reversed
+from classroom.exercises.inputs import SCALE_FREE, SHORT, frames_reversed
 from lessons.cosine_similarity.exercises.shared import LESSON, cosine, dot, frame_pairs
 
 # The cosine after scaling
@@ -42,6 +42,24 @@ COSINE_AFTER_SCALING = Exercise(
             "An arrow that is turned round does not stand at a right angle. Look at -F in the "
             "figure: its angle to G is 180 degrees less the old one.",
             lambda: 0.0,
+        ),
+        Misconception(
+            "divided_the_factors",
+            "You scaled the cosine by the ratio of the factors. Each norm below the line takes "
+            "its own factor away again.",
+            lambda: -0.9,
+        ),
+        Misconception(
+            "scaled_by_the_other_ratio",
+            "You scaled the cosine by the ratio of the factors. Each norm below the line takes "
+            "its own factor away again.",
+            lambda: -0.4,
+        ),
+        Misconception(
+            "not_a_cosine",
+            "A cosine lies between -1 and 1, and yours does not.",
+            lambda: 126.87,
+            matches=lambda arguments, value: abs(float(value)) > 1,
         ),
     ),
     returns="number",
@@ -155,6 +173,12 @@ COSINE_OF_FRAMES = Exercise(
             lambda f, g: dot(f, g) / (f.norm() * g.norm() + 1e-8),
             matches=_epsilon_shows,
         ),
+        Misconception(
+            "sums_of_absolute_values",
+            "You divide by sums of absolute values. The norm of Eq. 18 is the root of the sum "
+            "of squares.",
+            lambda f, g: dot(f, g) / (f.abs().sum() * g.abs().sum()),
+        ),
     ),
 )
 
@@ -195,6 +219,11 @@ def _adjacent(features: Tensor) -> Tensor:
 
 def _by_position(features: Tensor) -> Tensor:
     return functional.cosine_similarity(features[:-1], features[1:], dim=1)
+
+
+def _one_norm_twice(features: Tensor) -> Tensor:
+    rows = features.flatten(1)
+    return (rows[:-1] * rows[1:]).sum(1) / rows[:-1].square().sum(1)
 
 
 ADJACENT_SIMILARITY = Exercise(
@@ -261,6 +290,17 @@ ADJACENT_SIMILARITY = Exercise(
             "needs each of them.",
             lambda x: _adjacent(x).mean(),
         ),
+        Misconception(
+            "distances_of_neighbours",
+            "These are distances, the norms of differences. Eq. 18 is a product over two norms.",
+            lambda features: features.flatten(1).diff(dim=0).norm(dim=1),
+        ),
+        Misconception(
+            "one_norm_twice",
+            "You divide by the square of the first frame's norm. The second frame has a norm of "
+            "its own.",
+            _one_norm_twice,
+        ),
     ),
-    variations=(frames_reversed(lambda value: value.flip(0)), SCALE_FREE),
+    variations=(frames_reversed(lambda value: value.flip(0)), SCALE_FREE, SHORT),
 )

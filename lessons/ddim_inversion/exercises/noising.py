@@ -14,13 +14,18 @@ from lessons.ddim_inversion.exercises.shared import LESSON, falling_alphas, pair
 
 
 def _noising_cases(generator: torch.Generator) -> list[Case]:
-    return [
+    cases = [
         Case(
             f"shape {shape}, timestep {timestep} of 10, {name}",
             (*pair(shape, dtype, generator), falling_alphas(10, dtype), timestep),
         )
         for (shape, dtype, name), timestep in zip(shapes(), (0, 4, 9, 1, 5, 8))
     ]
+    for label, alpha in (("hardly any noise", 0.999999), ("hardly any signal", 1e-3)):
+        alphas = torch.full((3,), alpha, dtype=torch.float64)
+        images = pair((2, 3), torch.float64, generator)
+        cases.append(Case(f"{label}, timestep 1 of 3, float64", (*images, alphas, 1)))
+    return cases
 
 
 def _noised(original: Tensor, noise: Tensor, alphas: Tensor, timestep: int) -> Tensor:
@@ -48,6 +53,11 @@ def _noised_swapped(original: Tensor, noise: Tensor, alphas: Tensor, timestep: i
 
 def _noised_whole_signal(original: Tensor, noise: Tensor, alphas: Tensor, timestep: int) -> Tensor:
     return original + (1 - alphas[: timestep + 1].prod()).sqrt() * noise
+
+
+def _noised_from_the_end(original: Tensor, noise: Tensor, alphas: Tensor, timestep: int) -> Tensor:
+    level = alphas[timestep:].prod()
+    return level.sqrt() * original + (1 - level).sqrt() * noise
 
 
 FORWARD_NOISE = Exercise(
@@ -86,6 +96,12 @@ FORWARD_NOISE = Exercise(
             "You add noise and leave the signal as large as it was, so the variance grows. The "
             "signal shrinks by the root of alpha-bar.",
             _noised_whole_signal,
+        ),
+        Misconception(
+            "product_from_the_end",
+            "You multiplied the alphas from timestep t on. What has been at work at timestep t "
+            "are those from 0 up to it.",
+            _noised_from_the_end,
         ),
     ),
     variations=(
@@ -148,6 +164,12 @@ SIGNAL_TO_NOISE = Exercise(
             "over_the_whole",
             "Signal over signal plus noise is alpha-bar itself. Divide by the noise alone.",
             lambda alphas: alphas.cumprod(0),
+        ),
+        Misconception(
+            "product_of_the_betas",
+            "You multiplied the shares of noise of all steps. Noise adds up: what is left of it "
+            "is 1 less the running product of the alphas.",
+            lambda alphas: alphas.cumprod(0) / (1 - alphas).cumprod(0),
         ),
     ),
 )

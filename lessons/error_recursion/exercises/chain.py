@@ -112,6 +112,12 @@ STEP_CONSTANT = Exercise(
             "difference, which no predictor changes.",
             lambda alphas, lipschitz: lipschitz * (1 + _slopes(alphas)) / alphas.sqrt(),
         ),
+        Misconception(
+            "one_left_outside",
+            "You divide the predictor's part by the root of alpha_t, and not the 1. Both stand "
+            "inside the bracket of Eq. 33.",
+            lambda alphas, lipschitz: 1 + _slopes(alphas) * lipschitz / alphas.sqrt(),
+        ),
     ),
 )
 
@@ -222,6 +228,14 @@ ACCUMULATE = Exercise(
             "forgot_the_start",
             "The error at the start does not appear. It passes through every step.",
             _from_zero,
+        ),
+        Misconception(
+            "displacement_once",
+            "The filter's displacement enters once, at the start. The filter acts before every "
+            "step.",
+            lambda constants, noise, displacement, start: _accumulate(
+                constants, noise, torch.zeros_like(displacement), start + displacement
+            ),
         ),
     ),
     variations=(

@@ -79,6 +79,20 @@ EXPECTED_NOISE_NORM = Exercise(
             "math.lgamma gives logarithms. The ratio is the exponential of their difference.",
             lambda d: math.sqrt(2) * (math.lgamma((d + 1) / 2) - math.lgamma(d / 2)),
         ),
+        Misconception(
+            "whole_halves",
+            "You divide d by 2 without a rest. For odd d the Gamma function is taken at halves: "
+            "use d / 2.",
+            lambda d: (
+                math.sqrt(2) * math.exp(math.lgamma((d + 1) // 2) - math.lgamma(max(1, d // 2)))
+            ),
+        ),
+        Misconception(
+            "near_formula_for_large_d",
+            "The root of d - 1/2 comes near for large d. Asked for is the exact mean, for small "
+            "d as well.",
+            lambda d: math.sqrt(d - 0.5),
+        ),
     ),
     returns="number",
 )

@@ -106,6 +106,7 @@ COUNTEREXAMPLE_PERFECT_START = Exercise(
             "Scale the image and sigma together: then the displacement scales too.",
             lambda limit: (_edge(1.0), 1.0),
             together=_is_one_answer,
+            though_right=True,
         ),
         Misconception(
             "scaled_too_little",

@@ -94,19 +94,21 @@ def three_bounds_figure(lipschitz: float = 0.5, n_steps: int = 20) -> Figure:
         marks = {"markevery": (0, n_steps // 5), "markersize": 6}
         label = f"{name}: {curve[-1]:.3g}"
         axes.plot(steps, _positive(curve), **STYLES[index], **marks, label=label)
-    for mark, chain in zip("x+1.", errors.T):
-        axes.plot(steps, _positive(chain), mark, color="black", markersize=5)
+    for chain in errors.T:  # so near to each other that no marks tell them apart: the title does
+        axes.plot(steps, _positive(chain), "x", color="black", markersize=5)
+    between = f"{errors[-1].min():.3g} and {errors[-1].max():.3g}"
     # The axis of every L and number of steps, so that it is the lines that move under a slider.
     axes.set(yscale="log", ylim=(0.1, 1e11), xticks=steps[:: n_steps // 5])
     axes.set_yticks([10.0**power for power in range(-1, 12, 2)])
     axes.set(xlabel="steps done", ylabel="error / √d (log scale)")
-    axes.set_title(f"L = {lipschitz:.1f}; black marks: four chains that were run", fontsize=10)
+    title = f"L = {lipschitz:.1f}; crosses: four chains that were run, at the end between {between}"
+    axes.set_title(title, fontsize=10)
     finish_log(axes)
     ends = ", ".join(f"{name} {curve[-1]:.3g}" for name, curve in curves.items())
     figure.set_label(
         f"Chart with a logarithmic axis: bounds on the error over {n_steps} steps with "
         f"L = {lipschitz:.1f}. At the end: {ends}. Four simulated chains end between "
-        f"{errors[-1].min():.3g} and {errors[-1].max():.3g}, around the mean-square bound, which "
+        f"{between}, around the mean-square bound, which "
         "holds for the root mean square of all chains. The axis runs from 0.1 to 1e11 for every L."
     )
     return figure

@@ -51,6 +51,21 @@ def _over_all(frame: int, keys: list[int]) -> Tensor:
     return closeness / closeness.sum()
 
 
+def _too_many(arguments: tuple, value: Tensor) -> bool:
+    """Return whether all key frames share the 1, or more of them than lie beside the frame."""
+    frame, keys = arguments
+    beside = 2 if keys[0] <= frame < keys[-1] else 1
+    if value.shape != (len(keys),) or abs(float(value.sum()) - 1) > 1e-6 or value.min() < 0:
+        return False
+    count = int((value > 1e-9).sum())
+    return count > beside or count == len(keys)
+
+
+def _eased(before: int, after: int) -> float:
+    share = after / (before + after)
+    return share**2 * (3 - 2 * share)
+
+
 def _zero_outside(frame: int, keys: list[int]) -> Tensor:
     outside = not keys[0] <= frame < keys[-1]
     return torch.zeros(len(keys), dtype=torch.float64) if outside else _blend(frame, keys)
@@ -89,8 +104,10 @@ KEY_FRAME_BLEND = Exercise(
         ),
         Misconception(
             "all_key_frames",
-            "All key frames have a share. Only the two between which the frame lies should.",
+            "Too many key frames have a share. Only the two between which the frame lies should, "
+            "and outside of all just the nearest.",
             _over_all,
+            matches=_too_many,
         ),
         Misconception(
             "nothing_at_the_ends",
@@ -105,6 +122,11 @@ KEY_FRAME_BLEND = Exercise(
             lambda t, keys: _weights(
                 t, keys, lambda before, after: (1 + after) / (2 + before + after)
             ),
+        ),
+        Misconception(
+            "eased_in_and_out",
+            "Your weight eases in and out. It has to be linear in the distance.",
+            lambda t, keys: _weights(t, keys, _eased),
         ),
     ),
 )

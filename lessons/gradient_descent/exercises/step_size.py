@@ -134,5 +134,32 @@ SAFE_STEP_SIZE = Exercise(
             "on the norms, and lesson 02 shows why that cannot work.",
             _printed_constant,
         ),
+        Misconception(
+            "norm_of_the_first_frame",
+            "You took the norm of the first frame. Any frame may be the shortest: take the "
+            "smallest norm.",
+            lambda features: _size_of(features, float(frame_norms(features)[0])),
+        ),
+        Misconception(
+            "norm_of_the_last_frame",
+            "You took the norm of the last frame. Any frame may be the shortest: take the "
+            "smallest norm.",
+            lambda features: _size_of(features, float(frame_norms(features)[-1])),
+        ),
+        Misconception(
+            "norm_squared_twice",
+            "You squared the norm before you gave it to the bound, which squares it again.",
+            lambda features: _size_of(features, float(frame_norms(features).min()) ** 2),
+        ),
+        Misconception(
+            "frames_of_norm_one",
+            "This is the step for frames of norm 1. Here the shortest frame decides.",
+            lambda features: _size_of(features, 1.0),
+        ),
+        Misconception(
+            "one_frame_too_few",
+            "You gave the bound one frame less. It subtracts 1 from the number of frames itself.",
+            lambda features: _safe_step_size(features) * (len(features) - 2) / (len(features) - 1),
+        ),
     ),
 )

@@ -99,6 +99,29 @@ TIGHTNESS = Exercise(
             "differences; compare ratios.",
             _smallest_gap,
         ),
+        Misconception(
+            "largest_difference",
+            "This is how far left exceeds right, and it has the unit of both. Tightness is a "
+            "share: left over right.",
+            lambda left, right: (left - right).max(),
+        ),
+        Misconception(
+            "place_of_the_largest",
+            "This is the place of the largest share. Wanted is the share itself.",
+            lambda left, right: (left / right).argmax(),
+        ),
+        Misconception(
+            "share_of_the_sums",
+            "You divide the sum of the left sides by that of the right ones. Each instance has "
+            "a share of its own.",
+            lambda left, right: left.sum() / right.sum(),
+        ),
+        Misconception(
+            "at_the_largest_left_side",
+            "You took the share where the left side is largest. A small left side can fill its "
+            "bound better.",
+            lambda left, right: (left / right)[left.argmax()],
+        ),
     ),
     returns="number",
     variations=(

@@ -33,6 +33,7 @@ def _violation_cases(generator: torch.Generator) -> list[Case]:
     loose = (
         (1.8, 1.0, 0.5, 0.1), (2.5, 1.0, 0.5, 0.1), (1.5, 1.0, 0.1, 0.1), (-1.0, -1.8, 0.5, 0.1),
         (1.8, 1.0, 0.3, 2.5), (1.8, 1.0, 0.3, 3.0), (0.5, 0.1, 0.3, 1.0), (2.2, 1.0, 0.5, 2.0),
+        (2.0, 1.0, 0.5, 0.1), (0.0, 0.0, 0.5, 0.0),  # just the tolerance, which is no more than it
     )  # fmt: skip
     for left, right, tolerance, scale in loose:
         label = f"{left} and {right}, tolerance {tolerance}, scale {scale}"
@@ -216,6 +217,13 @@ IS_VIOLATION = Exercise(
             "sum_of_magnitudes",
             "You added the magnitudes. Take the largest of them.",
             _sum_of_all,
+        ),
+        Misconception(
+            "tolerance_itself_counts",
+            "You count an excess of exactly the tolerance, also one of 0. It has to be larger.",
+            lambda left, right, tolerance, scale: (
+                left - right >= tolerance * max(abs(left), abs(right), scale)
+            ),
         ),
     ),
     returns="number",

@@ -35,10 +35,14 @@ def _total_cases(generator: torch.Generator) -> list[Case]:
 
 
 def _total(
-    temporal: Tensor, noise: Tensor, predicted: Tensor, temporal_weight: float, noise_weight: float
+    temporal: Tensor,
+    noise: Tensor,
+    predicted: Tensor,
+    temporal_weight: float,
+    diffusion_weight: float,
 ) -> Tensor:
     diffusion = (noise - predicted).square().mean()
-    return temporal_weight * temporal.mean() + noise_weight * diffusion
+    return temporal_weight * temporal.mean() + diffusion_weight * diffusion
 
 
 def _weights_of_the_paper(temporal: Tensor, noise: Tensor, predicted: Tensor, *_: float) -> Tensor:
@@ -97,6 +101,22 @@ TOTAL_LOSS = Exercise(
             "divided_by_the_weights",
             "You divide by the sum of the weights. Eq. 6 is a plain weighted sum.",
             lambda t, noise, predicted, u, v: _total(t, noise, predicted, u, v) / (u + v),
+        ),
+        Misconception(
+            "forgot_the_weights",
+            "You added the two terms as they are. Each has a weight of its own.",
+            lambda temporal, noise, predicted, temporal_weight, diffusion_weight: (
+                temporal.mean() + (noise - predicted).square().mean()
+            ),
+        ),
+        Misconception(
+            "square_of_the_mean",
+            "You squared the mean of the differences, in which they cancel. Square each of them "
+            "first.",
+            lambda temporal, noise, predicted, temporal_weight, diffusion_weight: (
+                temporal_weight * temporal.mean()
+                + diffusion_weight * (noise - predicted).mean().square()
+            ),
         ),
     ),
     returns="number",

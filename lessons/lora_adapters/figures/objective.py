@@ -139,6 +139,7 @@ def feature_map_figure(maps: Mapping[str, Mapping[str, Tensor]]) -> Figure:
         box = row[-1].get_position()
         bar = figure.add_axes((0.93, box.y0, 0.012, box.height))
         figure.colorbar(drawn, cax=bar).ax.tick_params(labelsize=7)
+        bar.set_title("feature", fontsize=7)
         row[0].set_ylabel(f"{block}\nchannel {channel}", fontsize=8, rotation=0, ha="right",
                           va="center")  # fmt: skip
         apart = [((g - f).norm() / f.norm()).item() for f, g in zip(pictures[::2], pictures[1::2])]

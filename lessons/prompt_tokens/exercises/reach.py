@@ -128,6 +128,7 @@ UNREACHABLE_TARGET = Exercise(
             "but a larger error needs targets further apart: make them depend on it.",
             lambda queries, error: -100 * queries,
             together=_is_one_multiple,
+            though_right=True,
         ),
         Misconception(
             "infinite_targets",
@@ -197,6 +198,12 @@ TOKEN_DISTANCE = Exercise(
             "You returned -v. It reaches the targets too, as the two tokens change places, but "
             "the distance asked for is positive.",
             lambda query, target: -_root(lambda v: v * math.tanh(v * query), target),
+        ),
+        Misconception(
+            "inverse_of_tanh",
+            "You solved tanh(v q) = y. The output is v tanh(v q): the values themselves are v "
+            "and -v.",
+            lambda query, target: math.atanh(target) / query,
         ),
     ),
     returns="number",

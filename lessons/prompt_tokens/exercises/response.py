@@ -46,6 +46,11 @@ def _unweighted(queries: Tensor, values: Tensor) -> Tensor:
     return values.var(correction=0).expand(len(queries))
 
 
+def _variance_of_shares(queries: Tensor, values: Tensor) -> Tensor:
+    shares = torch.outer(queries, values).softmax(-1)
+    return (shares * (1 - shares)) @ values
+
+
 RESPONSE_SLOPE = Exercise(
     name="response_slope",
     lesson=LESSON,
@@ -79,6 +84,24 @@ RESPONSE_SLOPE = Exercise(
             "sign_flipped",
             "Your slopes are negative. A larger query leans towards larger values, always.",
             lambda queries, values: -_slope(queries, values),
+        ),
+        Misconception(
+            "mean_not_squared",
+            "You take the mean of the values from the mean of their squares. A variance takes "
+            "its square off.",
+            lambda queries, values: _moment(queries, values, 2) - _moment(queries, values, 1),
+        ),
+        Misconception(
+            "slope_of_tanh",
+            "1 - x^2 is the slope for the two values 1 and -1. For others the slope is the "
+            "variance of the values.",
+            lambda queries, values: 1 - _moment(queries, values, 1) ** 2,
+        ),
+        Misconception(
+            "variance_of_the_shares",
+            "p (1 - p) is the variance of one share. Wanted is the variance of the values, with "
+            "the shares as weights.",
+            _variance_of_shares,
         ),
     ),
 )
@@ -175,5 +198,8 @@ MONOTONE_GAP = Exercise(
             _without_differences,
         ),
     ),
-    variations=(all_scaled(20.0, lambda value: 20 * value),),
+    variations=(
+        all_scaled(20.0, lambda value: 20 * value),
+        all_scaled(1e-4, lambda value: 1e-4 * value),
+    ),
 )

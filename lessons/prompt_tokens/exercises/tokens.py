@@ -219,6 +219,12 @@ TOKEN_RANK = Exercise(
             "differ. The span asked for counts from zero.",
             _centred,
         ),
+        Misconception(
+            "all_tokens_counted",
+            "You counted the tokens. They may depend on each other, and there are only d "
+            "directions: take a rank.",
+            lambda shared, frame: torch.full((len(frame),), len(shared) + frame.shape[1]),
+        ),
     ),
     variations=(
         Variation(

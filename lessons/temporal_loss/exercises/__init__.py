@@ -12,6 +12,7 @@ from lessons.temporal_loss.exercises.flicker import INVISIBLE_FLICKER
 from lessons.temporal_loss.exercises.gradient import LOSS_GRADIENT_OF_FRAME
 from lessons.temporal_loss.exercises.loss import LOSS_OF_CLIP
 from lessons.temporal_loss.exercises.matrix import SECOND_DIFFERENCE_EIGENVALUES, SECOND_DIFFERENCES
+from lessons.temporal_loss.exercises.units import FACTORS_OF_SCALING
 
 EXERCISES: tuple[Exercise, ...] = (
     LOSS_OF_CLIP,
@@ -19,4 +20,5 @@ EXERCISES: tuple[Exercise, ...] = (
     SECOND_DIFFERENCE_EIGENVALUES,
     INVISIBLE_FLICKER,
     LOSS_GRADIENT_OF_FRAME,
+    FACTORS_OF_SCALING,
 )

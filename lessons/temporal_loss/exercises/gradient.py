@@ -117,6 +117,12 @@ def _last_two_pulls(features: Tensor, frame: int) -> Tensor:
     return _spread(features, frame, pulls)
 
 
+def _subtracted(features: Tensor, frame: int) -> Tensor:
+    pulls = _pulls(features).clone()
+    pulls[frame:] = -pulls[frame:]
+    return _spread(features, frame, pulls)
+
+
 LOSS_GRADIENT_OF_FRAME = Exercise(
     name="loss_gradient_of_frame",
     lesson=LESSON,
@@ -198,6 +204,12 @@ LOSS_GRADIENT_OF_FRAME = Exercise(
             "wrong_sign",
             "The sign is turned round. This is the way down; the gradient points up.",
             lambda features, frame: -_loss_gradient(features, frame),
+        ),
+        Misconception(
+            "subtracted_one_part",
+            "You subtract one of the two parts. The frame stands in both similarities, and the "
+            "two parts of the chain rule add up.",
+            _subtracted,
         ),
     ),
 )

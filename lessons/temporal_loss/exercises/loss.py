@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
-from classroom.exercises.inputs import SCALE_FREE, frames_reversed
+from classroom.exercises.inputs import SCALE_FREE, SHORT, frames_reversed
 from lessons.temporal_loss.exercises.shared import LESSON, clips, neighbour_similarities
 
 # The loss
@@ -98,7 +98,21 @@ LOSS_OF_CLIP = Exercise(
             "is one cosine of whole frames: flatten all axes but the first.",
             _cosine_by_position,
         ),
+        Misconception(
+            "squared_the_sum",
+            "You added the differences and squared the sum, so that they cancel: what is left "
+            "is last less first. Square each one.",
+            lambda features: (
+                neighbour_similarities(features).diff().sum().square() / (len(features) - 1)
+            ),
+        ),
+        Misconception(
+            "variance_of_the_similarities",
+            "This is a variance: how far similarities are from their mean. The loss asks how "
+            "far each is from the next.",
+            lambda features: neighbour_similarities(features).var(),
+        ),
     ),
     returns="number",
-    variations=(frames_reversed(), SCALE_FREE),
+    variations=(frames_reversed(), SCALE_FREE, SHORT),
 )

@@ -171,5 +171,22 @@ SECOND_DIFFERENCE_EIGENVALUES = Exercise(
             "The values are right, but they start with the largest. Start with the smallest, 0.",
             _descending,
         ),
+        Misconception(
+            "full_circle",
+            "Your angles go twice as far: they run to 2 pi. The angles of this chain are k pi / "
+            "(T-1). (Written with a sine, as 4 sin^2, it has half the angle.)",
+            lambda n_frames, dtype: (
+                2
+                - 2 * (2 * math.pi * torch.arange(n_frames - 1, dtype=dtype) / (n_frames - 1)).cos()
+            ),
+        ),
+        Misconception(
+            "last_angle_is_pi",
+            "Your last angle is pi, and its eigenvalue 4 is never reached. The angles are k pi "
+            "/ (T-1), and k stops at T-2.",
+            lambda n_frames, dtype: (
+                2 - 2 * torch.linspace(0, math.pi, n_frames - 1, dtype=dtype).cos()
+            ),
+        ),
     ),
 )

@@ -118,7 +118,9 @@ KEEP_WHERE_PROMPTS_AGREE = Exercise(
     name="keep_where_prompts_agree",
     lesson=LESSON,
     title="Keep what may stay",
-    reference=_keep,
+    reference=lambda edited, clip, source_prediction, target_prediction, threshold: _keep(
+        edited, clip, source_prediction, target_prediction, threshold
+    ),
     cases=_keep_cases,
     misconceptions=(
         Misconception(

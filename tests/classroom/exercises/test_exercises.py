@@ -6,9 +6,12 @@ answers without a name), each a dict from the exercise's name to a list of funct
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import itertools
 import math
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -101,6 +104,7 @@ FITTING = {
     ("loss_gradient_of_frame", "wrong_sign"),
     ("safe_step_size", "norm_of_the_whole_clip"),
     ("is_violation", "right_side_without_scale"),
+    ("key_frame_blend", "all_key_frames"),
 }
 """Misconceptions that other wrong answers are rightly given: another way to write the same slip."""
 
@@ -109,6 +113,24 @@ MISCONCEPTIONS = [
     for name in names()
     for each in get(name).misconceptions
 ]
+
+
+def stub_arguments() -> dict[str, list[str]]:
+    """Return the arguments of every exercise's function, as its lesson has them."""
+    found = {}
+    for path in sorted((LESSONS.parents[1] / "lessons").glob("*/lesson.md")):
+        cells = re.findall(r":tags: \[exercise\].*?\n\n(.*?)```", path.read_text(), re.DOTALL)
+        functions = [node for cell in cells for node in ast.parse(cell).body]
+        found |= {each.name: [a.arg for a in each.args.args] for each in functions}
+    return found
+
+
+def test_a_report_names_arguments_as_the_lesson_does():
+    asked = stub_arguments()
+    assert set(asked) == set(names())
+    for name in names():
+        own = list(inspect.signature(get(name).reference).parameters)
+        assert own[: len(asked[name])] == asked[name]
 
 
 @pytest.mark.parametrize("name", names())

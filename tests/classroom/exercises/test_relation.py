@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 import torch
 
-from classroom.exercises import Case, get, judge
+from classroom.exercises import Case, get, judge, mutants, names, rewrites
+from classroom.exercises.trial import attempt
 
 from .test_core import PLAIN, variant
 
@@ -38,6 +41,11 @@ RELATIONS = {
     "times one number, another number on each": lambda x: 2 * x * x[0, 0],
     "but in another order": lambda x: 2 * x.flatten().sort().values.reshape(x.shape),
     "nearly right": lambda x: 2 * x + 1e-3 * x.sin(),
+    "only the first entry is right": lambda x: torch.cat([2 * x[:1], x[1:].sin()]),
+    "times the length of x and divided by the root of": lambda x: (
+        2 * x * len(x) / x.shape[1] ** 0.5
+    ),
+    "All that is wrong is too large": lambda x: 2 * x + x.square() + 0.1,
     "only the first entry is wrong": lambda x: torch.cat([x[:1].sin(), 2 * x[1:]]),
     "the last one is missing": lambda x: 2 * x[:-1],
     "one more stands at the end": lambda x: 2 * torch.cat([x, x[:1]]),
@@ -49,6 +57,23 @@ RELATIONS = {
 @pytest.mark.parametrize("words", RELATIONS)
 def test_a_relation_that_holds_on_all_inputs_is_said(words):
     assert words in judge(SQUARE, RELATIONS[words]).message
+
+
+MATRICES = variant(
+    cases=lambda g: [
+        Case(f"size {n}", (torch.randn(n, n, generator=g, dtype=torch.float64),)) for n in (2, 3, 4)
+    ],
+    misconceptions=(),
+)
+DIAGONAL = {
+    "Beside the diagonal all is right": lambda x: 2 * x + x.diag().sin().diag(),
+    "On the diagonal all is right": lambda x: 2 * x + (x.sin() - x.sin().diag().diag()),
+}
+
+
+@pytest.mark.parametrize("words", DIAGONAL)
+def test_a_diagonal_that_is_wrong_alone_or_right_alone_is_said(words):
+    assert words in judge(MATRICES, DIAGONAL[words]).message
 
 
 def test_a_relation_that_holds_on_some_inputs_is_not_said():
@@ -119,3 +144,77 @@ def test_a_right_value_of_another_type_is_not_told_of_another_input():
     report = judge(rank, lambda shared, frame: rank.reference(shared, frame).double())
     assert report.state == "failed"
     assert "stands for" not in report.text
+
+
+SIZES = variant(
+    cases=lambda g: [
+        Case(f"{shape}", (torch.randn(shape, generator=g, dtype=torch.float64), flag))
+        for shape, flag in (
+            ((1, 3), True), ((1, 5), False), ((4, 4), True), ((3, 3), False), ((4, 5), False)
+        )
+    ],
+    reference=lambda x, flag: x.exp(),
+    misconceptions=(),
+)  # fmt: skip
+PLACES = {
+    "right where x has the length 1": lambda x, flag: x.exp() if len(x) == 1 else x.sin(),
+    "right where x is square": lambda x, flag: x.exp() if len(x) == x.shape[1] else x.sin(),
+    "wrong where flag is True": lambda x, flag: x.sin() if flag else x.exp(),
+}
+
+
+@pytest.mark.parametrize("words", PLACES)
+def test_the_inputs_on_which_an_answer_is_right_are_told_apart(words):
+    assert words in judge(SIZES, PLACES[words]).message
+
+
+def test_a_multiple_of_an_argument_that_was_added_is_said():
+    message = judge(SIZES, lambda x, flag: x.exp() + x[0, 0] * x).message
+    assert "a multiple of x was added" in message
+
+
+def test_a_size_that_a_formula_holds_too_often_is_said():
+    exercise = variant(
+        cases=rows, reference=lambda x: (x / x.shape[-1] ** 0.5).exp(), misconceptions=()
+    )
+    message = judge(exercise, lambda x: (x / x.shape[-1]).exp()).message
+    assert "one factor more at x: 1 over the root of the last axis of x" in message
+
+
+def test_a_zero_has_no_wrong_sign():
+    message = judge(MATRICES, lambda x: (2 * x).triu()).message
+    assert "signs" not in message
+
+
+def test_a_truth_that_is_turned_round_is_said():
+    exercise = variant(
+        cases=lambda g: [Case(str(n), (n,)) for n in range(6)], reference=lambda n: n > 2,
+        misconceptions=(), returns="number",
+    )  # fmt: skip
+    assert "Turned round" in judge(exercise, lambda n: n <= 2).message
+
+
+def test_a_slip_in_the_solution_of_the_lesson_is_said():
+    message = judge(get("gradient_norm"), lambda s, n: (1 + s**2).sqrt() / n).message
+    assert "if one thing is changed: a plus stands where a minus belongs." in message
+
+
+def test_a_changed_solution_is_said_without_the_names_of_its_own_parts():
+    logits = judge(get("softmax_jacobian"), lambda x: x.softmax(0).diag() - x.outer(x.softmax(0)))
+    assert "logits stands where something that was made of the arguments" in logits.message
+
+
+@pytest.mark.parametrize("name", ("step_constant", "key_frame_blend", "token_distance"))
+def test_each_change_of_a_solution_is_in_one_place_and_has_words(name):
+    function, _ = mutants._solution(get(name))
+    texts = [ast.unparse(changed) for _, changed in rewrites.changes(function)]
+    assert len(texts) > 10 and ast.unparse(function) not in texts
+    assert all(words for words, _ in rewrites.changes(function))
+
+
+def test_every_solution_of_the_course_can_be_built_and_is_right():
+    for name in names():
+        function, space = mutants._solution(get(name))
+        built = mutants._built(function, space)
+        case = get(name).draws()[0][0]
+        assert attempt(get(name), built, case, 5.0, False).fault is None, name

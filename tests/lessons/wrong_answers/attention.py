@@ -263,6 +263,7 @@ ESCAPES = {
         lambda q, v: _variance(q, v).clamp(max=4),
     ],
     "monotone_gap": [
+        lambda q, t: _gap(q, t) * (q[0] - q[1]).norm() / (q[0] - q[1]).norm().clamp(min=1e-2),
         lambda q, t: _gap(q[:, :1], t[:, :1]),
         lambda q, t: _gap(q, t).clamp(max=5),
         lambda q, t: (

@@ -126,7 +126,7 @@ def _edge(contrast, low=0.0):
 
 SLIPS = {
     "spatial_weights": [
-        lambda k, s: 1 / (2 * math.pi * s**2) * _window(k, s),
+        (lambda k, s: 1 / (2 * math.pi * s**2) * _window(k, s), "density_of_a_gaussian"),
         lambda k, s: 1 - _window(k, s),
         lambda k, s: _window(k, s).sqrt(),
         lambda k, s: 1 / _window(k, s),
@@ -134,7 +134,7 @@ SLIPS = {
     ],
     "bilateral_filter_1d": [
         lambda x, k, a, b: x - _row(x, k, a, b),
-        lambda x, k, a, b: _row(x, k, a, b, own=0.0) if k > 1 else x,
+        (lambda x, k, a, b: _row(x, k, a, b, own=0.0) if k > 1 else x, "left_the_pixel_out"),
         lambda x, k, a, b: (x + _row(x, k, a, b)) / 2,
         lambda x, k, a, b: _row(_row(x, k, a, b), k, a, b),
         lambda x, k, a, b: _row(x, k, a**2, b**2),
@@ -169,7 +169,7 @@ SLIPS = {
         lambda x, z, a, t: _level(a, t).sqrt() * x + (1 - _level(a, t).sqrt()) * z,
         lambda x, z, a, t: _level(a, t).sqrt() * x + z,
         lambda x, z, a, t: _level(a, t).sqrt() * (x + z),
-        lambda x, z, a, t: _noised(x, z, a[t:].prod()),
+        (lambda x, z, a, t: _noised(x, z, a[t:].prod()), "product_from_the_end"),
         lambda x, z, a, t: _level(a, t).sqrt() * x - (1 - _level(a, t)).sqrt() * z,
     ],
     "signal_to_noise": [
@@ -177,7 +177,7 @@ SLIPS = {
         lambda a: a.cumprod(0) / (1 - a.cumprod(0)).sqrt(),
         lambda a: (a.cumprod(0) / (1 - a.cumprod(0))).log(),
         lambda a: a.cumprod(0) / (1 - a),
-        lambda a: (a / (1 - a)).cumprod(0),
+        (lambda a: (a / (1 - a)).cumprod(0), "product_of_the_betas"),
     ],
     "mixture_noise": [
         lambda x, w, m, s, a: _mixture(x, w, m, s**0.5, a),
@@ -288,6 +288,7 @@ ESCAPES = {
         lambda m, k, s: m / displacement_bound(k, 1.0, 1.0),
     ],
     "forward_noise": [
+        lambda x, z, a, t: _noised(x, z, a[: t + 1].prod().clamp(max=0.999)),
         lambda x, z, a, t: _noised(x, z, _level(a, t).clamp(min=0.2)),
         lambda x, z, a, t: _noised(x, z, _level(a, max(t, 1))),
         lambda x, z, a, t: _noised(x.view(-1), z.view(-1), _level(a, t)).view(x.shape),

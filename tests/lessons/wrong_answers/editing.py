@@ -114,7 +114,7 @@ SLIPS = {
         (lambda w, x: (-(w @ x)[:, None], x[None] / x.numel()), "forgot_the_norm"),
     ],
     "total_loss": [
-        lambda t, n, p, u, v: t.mean() + (n - p).square().mean(),
+        (lambda t, n, p, u, v: t.mean() + (n - p).square().mean(), "forgot_the_weights"),
         lambda t, n, p, u, v: u * t.mean() - v * (n - p).square().mean(),
         lambda t, n, p, u, v: u * t.mean() * v * (n - p).square().mean(),
         lambda t, n, p, u, v: u * t.max() + v * (n - p).square().mean(),
@@ -162,9 +162,9 @@ SLIPS = {
     ],
     "tightness": [
         lambda a, b: (a / b).median(),
-        lambda a, b: a.sum() / b.sum(),
+        (lambda a, b: a.sum() / b.sum(), "share_of_the_sums"),
         lambda a, b: (b - a).min(),
-        lambda a, b: (a / b).argmax(),
+        (lambda a, b: (a / b).argmax(), "place_of_the_largest"),
         lambda a, b: (a / b).square().max(),
     ],
     "worst_start": [
@@ -264,6 +264,9 @@ ESCAPES = {
         lambda typed, fails, mended: "ill_typed" if not (typed or fails) else "repaired",
     ],
     "is_violation": [
+        lambda left, right, tolerance, scale: (
+            left - right >= tolerance * max(abs(left), abs(right), scale)
+        ),
         (lambda a, b, t, s: a - b > 1e-9, "absolute_tolerance"),
         lambda a, b, t, s: a - b > 1e-9 * max(abs(a), abs(b), s),
         lambda a, b, t, s: abs(a - b) > t * max(abs(a), abs(b), s) and a > 0,

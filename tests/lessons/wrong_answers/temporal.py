@@ -75,13 +75,16 @@ SLIPS = {
     "frame_changes": [
         lambda x: x.diff(dim=0).abs().amax(dim=(1, 2, 3)),
         lambda x: _rows(x.diff(dim=0)).norm(dim=1),
-        lambda x: _rows(x.diff(dim=0)).abs().mean(1) / _rows(x[:-1]).abs().mean(1),
-        lambda x: _rows(x.diff(dim=0)).square().mean(1).sqrt(),
+        (
+            lambda x: _rows(x.diff(dim=0)).abs().mean(1) / _rows(x[:-1]).abs().mean(1),
+            "share_of_the_frame",
+        ),
+        (lambda x: _rows(x.diff(dim=0)).square().mean(1).sqrt(), "root_of_the_mean_square"),
         lambda x: _rows(x.diff(dim=0)).abs().median(1).values,
     ],
-    "cosine_after_scaling": [lambda: 0.2, lambda: -0.9, lambda: 1 - 0.6],
+    "cosine_after_scaling": [lambda: 0.2, (lambda: -0.9, "divided_the_factors"), lambda: 1 - 0.6],
     "cosine_of_frames": [
-        lambda f, g: (f * g).sum() / (f.abs().sum() * g.abs().sum()),
+        (lambda f, g: (f * g).sum() / (f.abs().sum() * g.abs().sum()), "sums_of_absolute_values"),
         lambda f, g: (f * g).mean() / (f.norm() * g.norm()),
         lambda f, g: ((f * g).sum() / (f.norm() * g.norm())).square(),
         lambda f, g: (f * g).sum() / (f.norm() + g.norm()),
@@ -105,7 +108,7 @@ SLIPS = {
         lambda s, n: (1 + s.square()).sqrt() / n,
         lambda s, n: (1 - s.square()).sqrt() / n.sqrt(),
         lambda s, n: (1 - s.square()).sqrt() / (2 * n),
-        lambda s, n: (1 - s) / n,
+        (lambda s, n: (1 - s) / n, "one_minus_the_cosine"),
         lambda s, n: s / n,
     ],
     "counterexample_upper_bound": [
@@ -116,7 +119,7 @@ SLIPS = {
     "loss_of_clip": [
         lambda x: _similarities(x).diff().square().sum() / len(x),
         lambda x: _similarities(x).diff().square().sum().sqrt() / (len(x) - 1),
-        lambda x: _similarities(x).diff().sum().square() / (len(x) - 1),
+        (lambda x: _similarities(x).diff().sum().square() / (len(x) - 1), "squared_the_sum"),
         lambda x: _similarities(x).diff().square().sum() / 2 / (len(x) - 1),
         lambda x: _similarities(x).var(correction=0),
     ],
@@ -138,7 +141,10 @@ SLIPS = {
         lambda n, dtype: (2 * torch.arange(n - 1, dtype=dtype) * math.pi / (n - 1)).cos(),
         lambda n, dtype: (2 - (torch.arange(n - 1) * math.pi / (n - 1)).cos()).to(dtype),
         lambda n, dtype: (2 + 2 * (torch.arange(n - 1) * math.pi / (n - 1)).cos()).to(dtype),
-        lambda n, dtype: (2 - 2 * (torch.arange(n - 1) * math.pi / (n - 2)).cos()).to(dtype),
+        (
+            lambda n, dtype: (2 - 2 * (torch.arange(n - 1) * math.pi / (n - 2)).cos()).to(dtype),
+            "last_angle_is_pi",
+        ),
         lambda n, dtype: (2 - 2 * (torch.arange(n - 1) * 180 / (n - 1)).cos()).to(dtype),
     ],
     "invisible_flicker": [
@@ -181,6 +187,13 @@ SLIPS = {
         lambda g, x, a: x.T @ g @ a,
         lambda g, x, a: (g.T @ x @ a.T) * len(a),
     ],
+    "factors_of_scaling": [
+        lambda c: (1.0, 1 / c**2, 1 / c**4),
+        lambda c: (1 / c**2, 1 / c, 1.0),
+        lambda c: (1.0, 1 / c, 1 / c**3),
+        lambda c: (1.0, 1 / c**2, 1 / c),
+        lambda c: (0.0, 1 / c, 1 / c**2),
+    ],
 }
 
 ESCAPES = {
@@ -198,6 +211,9 @@ ESCAPES = {
         lambda f, g: (f * g).sum((-2, -1)).mean() / (f.norm() * g.norm()),
     ],
     "adjacent_similarity": [
+        lambda x: functional.cosine_similarity(
+            x[1:].flatten(1), x[:-1].flatten(1), dim=1, eps=1e-3
+        ),
         lambda x: functional.cosine_similarity(x[:-1].view(len(x) - 1, -1), _rows(x)[1:]),
         lambda x: _similarities(x).clamp(min=0),
         lambda x: torch.stack([a.flatten(1).norm(dim=1).sum() for a in x[1:, None]]),
@@ -276,5 +292,9 @@ ESCAPES = {
             .to(g.dtype)
             .round(decimals=4)
         ),
+    ],
+    "factors_of_scaling": [
+        lambda c: (1.0, 1 / max(c, 0.1), 1 / max(c, 0.1) ** 2),
+        lambda c: (1.0, 1 / c, 1 / c**2 if c >= 0.1 else 100.0),
     ],
 }

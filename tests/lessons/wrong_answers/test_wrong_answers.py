@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
+import torch
 
 import wrong_answers
 from classroom.exercises import get, judge, names
@@ -30,6 +32,8 @@ def reports(name: str) -> list[tuple[Report, set[str]]]:
 def says_what_differs(report: Report) -> bool:
     """Return whether a report says more than that a value is wrong, and on how many inputs."""
     lines = [line for line in report.message.split("\n") if not line.startswith(_COUNTS)]
+    lines = [line for line in lines if not line.startswith("All that is wrong is too")]
+    lines = [re.sub(r"^Value \d+ of the result: (?=The number|\d+ of)", "", each) for each in lines]
     bare = lines[0].startswith(_BARE) or "values are wrong" in lines[0]
     return report.misconception is not None or len(lines) > 1 or not bare
 
@@ -56,6 +60,24 @@ def test_a_slip_fails_and_is_given_no_name_or_one_that_fits(name):
 def test_an_answer_to_the_inputs_and_not_the_question_fails(name):
     answers = [split(slip)[0] for slip in wrong_answers.ESCAPES[name]]
     assert [fails_somewhere(name, answer) for answer in answers] == [True] * len(answers)
+
+
+EYE, EDGE = torch.eye(2, dtype=torch.float64), torch.tensor([[0.0, 1e35], [0.0, 1e35]])
+ONE_FOR_ALL = {
+    "counterexample_upper_bound": lambda limit: (1e-35 * EYE[0], EYE[1]),
+    "counterexample_perfect_start": lambda limit: (EDGE.double()[None, None], 1e35),
+    "break_the_printed_bound": lambda factor: (EYE.sum(1, keepdim=True), 1e40 * EYE[:1, :1]),
+    "unreachable_target": lambda queries, error: -1e35 * queries,
+}
+
+
+@pytest.mark.parametrize("name", ONE_FOR_ALL)
+def test_one_answer_for_every_limit_fails_however_far_it_goes(name):
+    answer, exercise = ONE_FOR_ALL[name], get(name)
+    assert not fails_somewhere(name, answer)  # on each input by itself it is right
+    report = judge(exercise, answer)
+    named = [each.name for each in exercise.misconceptions if each.though_right]
+    assert report.state == "failed" and [report.misconception] == named
 
 
 def test_half_of_the_slips_get_a_name_or_are_told_what_differs():
