@@ -83,7 +83,7 @@ notebooks: $(STAMP) ## write notebooks/ and solutions/ from lessons/, and the sh
 teaching: $(STAMP) ## write the sheets for teachers from lessons/ and teaching/plans.toml
 	$(RUN) -m classroom teaching
 
-class: $(STAMP) ## write the notebooks of one plan to build/class/ (PLAN can be set)
+class: $(STAMP) ## write the notebooks of one plan, and a zip, to build/class/ (PLAN can be set)
 	$(RUN) -m classroom teaching --notebooks "$(PLAN)"
 
 # make site ONLY="01 02" runs these lessons; the others show their text and code.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _LINK = re.compile(r"\[([^\]]*)\]\((?:\d\d_\w+\.ipynb[^)]*|#[^)]*)\)")
+_LINKING_CODE = ", notebooks=slugs()"
 _MISSING = re.compile(r"NameError: name '(\w+)' is not defined")
 
 
@@ -41,6 +42,8 @@ def cut(lesson: Lesson, chosen: Iterable[int], measured: dict | None = None) -> 
     for cell in kept:
         if cell.cell_type == "markdown":
             cell.source = _LINK.sub(r"\1", cell.source)
+        else:  # the table of the ledger
+            cell.source = cell.source.replace(_LINKING_CODE, "")
     notebook.cells = kept
     return notebook
 

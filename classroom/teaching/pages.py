@@ -91,7 +91,9 @@ projector of every lesson, in `build/slides/`: its figures, its questions with t
 its verdicts.
 [Grading](grading.md) goes from the list of learners to the table of points.
 
-Their minutes are planned. No class was timed yet.
+Their minutes are planned. No class was timed yet. Every sheet counts the words, cells, questions
+and exercises of a section, and a plan that gives it less than they take is refused. The 90 minutes
+were gone through once, cell by cell, in JupyterLab on a busy machine with two cores.
 
 {plans}
 
@@ -156,7 +158,9 @@ py -3.11 -m venv .venv
 If one begins with `PROBLEM`, do what it says; if that does not help, send it all the same, and we
 look at it together.
 
-On the day you open JupyterLab with `make lab`, on Windows with `.venv\\Scripts\\jupyter-lab`.
+The day before you get a zip file with the notebooks of the class. Unpack it in the folder of the
+course: a folder with notebooks then lies there, beside `notebooks`. On the day you open JupyterLab
+with `make lab`, on Windows with `.venv\\Scripts\\jupyter-lab`, in the folder of the course.
 
 You should know some Python. <For 90 minutes and more: you have used PyTorch before.>
 

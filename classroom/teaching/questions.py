@@ -6,10 +6,10 @@ All of it stands in the lesson and in its exercises already; here it is put side
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classroom.builder.exercise_cells import BEGIN, END, exercises
-from classroom.builder.source import Lesson
+from classroom.builder.source import Cell, Lesson
 from classroom.teaching.needs import Part
 
 MOST_WRONG_ANSWERS = 3
@@ -24,11 +24,15 @@ _LINK = re.compile(r"\]\((\d\d_\w+\.ipynb)")
 
 @dataclass(frozen=True)
 class Question:
-    """A question to the class and its answer, which is empty for one that is left open."""
+    """A question to the class and its answer, which is empty for one that is left open.
+
+    `before` is the last line of the cell that must not have run yet, and empty where none follows.
+    """
 
     text: str
     answer: str
     is_prediction: bool
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,13 @@ def questions(lesson: Lesson, part: Part) -> list[Question]:
     """Return the questions of a part, each with the answer that follows it in the lesson."""
     found: list[Question] = []
     for cell in lesson.cells[part.first : part.end]:
-        if cell.has_tag("answer"):
-            open_ones = [n for n, question in enumerate(found) if not question.answer]
-            if open_ones:
-                n = open_ones[0]
-                found[n] = Question(found[n].text, _linked(cell.source), found[n].is_prediction)
+        open_ones = [n for n, question in enumerate(found) if not question.answer]
+        if cell.has_tag("answer") and open_ones:
+            found[open_ones[0]] = replace(found[open_ones[0]], answer=_linked(cell.source))
+        elif cell.kind == "code":
+            for n in open_ones:
+                line = found[n].before or _last_line(cell.source)
+                found[n] = replace(found[n], before=line if found[n].is_prediction else "")
         elif cell.kind == "markdown":
             for asked in _ASKED.finditer(cell.source):
                 found.append(Question(_linked(asked["text"].strip()), "", not asked["kind"]))
@@ -67,13 +73,21 @@ def questions(lesson: Lesson, part: Part) -> list[Question]:
 
 
 def lead(lesson: Lesson, part: Part) -> str:
-    """Return the first paragraph under a part's heading: what the part is about.
+    """Return the first paragraph of a part: what the part is about. It may stand below a cell.
 
-    A paragraph that ends in a colon takes the next one with it.
+    A paragraph that ends in a colon or comes before a list takes the next one with it.
     """
-    words = lesson.cells[part.first].source.partition("\n")[2].strip().split("\n\n")
-    n_paragraphs = 2 if words[0].endswith(":") else 1
-    return "" if words[0][:1] in "*#|!-<$>" else _linked("\n\n".join(words[:n_paragraphs]))
+    texts = [cell.source for cell in lesson.cells[part.first : part.end] if _is_text(cell)]
+    paragraphs = [text for source in texts for text in source.split("\n\n") if text[:1] != "#"]
+    if not paragraphs or paragraphs[0][:1] in "*#|!-<$>":
+        return ""
+    second = "".join(paragraphs[1:2])
+    has_more = paragraphs[0].endswith(":") or second.startswith("- ")
+    return _linked("\n\n".join(paragraphs[: 2 if has_more else 1]))
+
+
+def _is_text(cell: Cell) -> bool:
+    return cell.kind == "markdown" and not cell.has_tag("answer")
 
 
 def misunderstanding(lesson: Lesson) -> str:
@@ -107,8 +121,12 @@ def last_line(lesson: Lesson, part: Part) -> str:
     """Return the last line of a part's last cell of code, checks and exercises left out."""
     for cell in reversed(lesson.cells[part.first : part.end]):
         if cell.kind == "code" and not cell.has_tag("check") and not cell.has_tag("exercise"):
-            return cell.source.strip().splitlines()[-1].strip()
+            return _last_line(cell.source)
     return ""
+
+
+def _last_line(source: str) -> str:
+    return source.strip().splitlines()[-1].strip()
 
 
 def _solution(source: str) -> str:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from classroom.builder.source import Lesson
 from classroom.teaching.needs import Part, closure, parts
-from classroom.teaching.plans import Plan, Plans, Step, left_out
-from classroom.teaching.questions import Task, last_line, lead, misunderstanding, questions, tasks
+from classroom.teaching.plans import Plan, Plans, left_out
+from classroom.teaching.questions import (
+    Question,
+    Task,
+    last_line,
+    lead,
+    misunderstanding,
+    questions,
+    tasks,
+)
+from classroom.teaching.room import TROUBLE, before, open_by_then, opened
+from classroom.teaching.steps import Step
 
 NOTE = "<!-- generated from teaching/plans.toml and lessons/; edit there, then: make teaching -->\n"
 
@@ -15,14 +25,14 @@ def sheet(plan: Plan, plans: Plans) -> str:
     blocks = [
         f"# {plan.title}",
         plan.purpose,
-        _before(plan),
+        before(plan),
         "## On one page",
         _table(plan, plans),
         *_steps(plan, plans),
         *_early(plan, plans),
         *_home(plan),
-        *_misunderstandings(plan),
-        _TROUBLE,
+        *_misunderstandings(plan, plans),
+        TROUBLE,
     ]
     return NOTE + "\n" + "\n\n".join(block.strip() for block in blocks if block) + "\n"
 
@@ -30,26 +40,6 @@ def sheet(plan: Plan, plans: Plans) -> str:
 def clock(minute: int) -> str:
     """Return minutes after the beginning as 1:05."""
     return f"{minute // 60}:{minute % 60:02d}"
-
-
-def _before(plan: Plan) -> str:
-    open_on = _notebooks(plan)
-    sees = "" if plan.is_week else " [The invitation](invitation.md) asks for what is needed."
-    return (
-        f"**Before.**{sees} Make the notebooks that hold just these sections:\n\n"
-        f"```\nmake class PLAN={plan.name}\n```\n\n"
-        f"They come to `build/class/{plan.name}/`, those for learners and, in `solutions/`, those "
-        f"with solutions and answers. Learners open {open_on} and run each from top to bottom: it "
-        "runs without what is left out. Run yours once on the day before, and keep it open for the "
-        f"projector.\n\n**In reserve: {plan.reserve} minutes**, for "
-        "laptops that fail and questions that are good. Where there is no need, use them for an "
-        "exercise that is marked as left for later."
-    )
-
-
-def _notebooks(plan: Plan) -> str:
-    names = [f"`{lesson.slug}.ipynb`" for lesson in plan.run_lessons()]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and then {names[-1]}"
 
 
 def _table(plan: Plan, plans: Plans) -> str:
@@ -64,13 +54,16 @@ def _table(plan: Plan, plans: Plans) -> str:
 
 
 def _name(step: Step) -> str:
-    return f"{step.lesson.number:02d}: {step.part.title}" if step.lesson else step.title
+    in_lesson = step.lesson and not step.opens
+    return f"{step.lesson.number:02d}: {step.title}" if in_lesson else step.title
 
 
 def _seen(step: Step, plans: Plans) -> str:
     """Return what all should see at the end of a step, as the rest of "by then all ..."."""
     if not step.lesson:
         return ""
+    if step.opens:
+        return open_by_then(step)
     if words := plans.sees.get(step.lesson.name, {}).get(step.part.title):
         return f"see {words}"
     if line := last_line(step.lesson, step.part):
@@ -83,19 +76,37 @@ def _steps(plan: Plan, plans: Plans) -> list[str]:
     for step in plan.steps:
         blocks.append(f"### {clock(minute)} {_name(step)} ({step.minutes} min)")
         minute += step.minutes
-        blocks.append(step.text)
-        if not step.lesson:
-            continue
-        blocks.append(lead(step.lesson, step.part))
-        for question in questions(step.lesson, step.part):
-            kind = "Ask before the cell runs" if question.is_prediction else "Ask the class"
-            answer = question.answer or "(left open in the lesson)"
-            blocks.append(f"**{kind}.** {question.text}\n\n{_quoted('**Answer.** ' + answer)}")
-        for task in tasks(step.lesson, step.part):
-            blocks.append(_exercise(task, task.name in step.later))
+        if step.opens:
+            blocks.append(opened(step, plan))
+        elif step.lesson:
+            blocks += _section(step)
+        else:
+            blocks.append(step.text)
         if seen := _seen(step, plans):
             blocks.append(f"**By {clock(minute)} all** {seen}.")
     return blocks
+
+
+def _section(step: Step) -> list[str]:
+    """Return what a learner does in a section, what it is about, its questions and exercises."""
+    blocks = [f"*{step.work}: at least {step.work.minutes:.1f} minutes.*"]
+    blocks += [lead(step.lesson, step.part), step.text]
+    blocks += [_question(question) for question in questions(step.lesson, step.part)]
+    for task in tasks(step.lesson, step.part):
+        blocks.append(_exercise(task, task.name in step.later))
+    return blocks
+
+
+def _question(question: Question) -> str:
+    when = "Ask before the cell runs." if question.is_prediction else "Ask the class."
+    if question.before:
+        when = f"Ask before the cell runs that ends in {_code(question.before)}"
+    answer = question.answer or "(left open in the lesson)"
+    return f"**{when}**\n\n{question.text}\n\n{_quoted('**Answer.** ' + answer)}"
+
+
+def _code(line: str) -> str:
+    return f"`{line if len(line) <= 60 else line[:57] + '...'}`"
 
 
 def _quoted(text: str) -> str:
@@ -176,26 +187,8 @@ def _home(plan: Plan) -> list[str]:
     ]
 
 
-def _misunderstandings(plan: Plan) -> list[str]:
-    found = [(lesson, misunderstanding(lesson)) for lesson in plan.lessons().values()]
+def _misunderstandings(plan: Plan, plans: Plans) -> list[str]:
+    met = [lesson for lesson in plan.lessons().values() if plans.has_thought(plan, lesson)]
+    found = [(lesson, misunderstanding(lesson)) for lesson in met]
     rows = [f"- *Lesson {lesson.number:02d}:* {_cell(text)}" for lesson, text in found if text]
     return ["## Usually misunderstood", "\n".join(rows)] if rows else []
-
-
-_TROUBLE = """
-## When a laptop fails
-
-1. **Pairs.** Whoever's laptop fails moves to the neighbour's. Nothing is lost: predictions are
-   made on paper.
-2. **A cell ends in a red error.** *Kernel*, *Restart Kernel and Run up to Selected Cell*. Most
-   errors are a cell that was left out.
-3. **`ModuleNotFoundError`.** The notebook runs in another Python. *Kernel*, *Change Kernel*; or
-   close JupyterLab and start it with `make lab` (Windows: `.venv\\Scripts\\jupyter-lab`).
-4. **Something else.** `python -m course doctor` in a terminal says what to do, a line for each
-   fault.
-5. **Not within three minutes?** Leave it for the pause. The projector shows your own run, and
-   `solutions/` has every answer.
-
-Wrong answers are the first three of those that the check of an exercise knows, in the order of its
-author. How often they occur was not counted.
-"""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import classroom
 from classroom.builder.build import read_lessons, read_measured
 from classroom.builder.notebook import as_text, learner_notebook
 from classroom.teaching.cut import cut, is_prefix, run
+from classroom.teaching.fit import fit
 from classroom.teaching.pages import invitation, overview, sections
 from classroom.teaching.plans import FILE, Plan, read_plans
 from classroom.teaching.sheet import NOTE, sheet
@@ -39,28 +41,29 @@ def write_sheets(root: Path | None = None, *, check: bool = False) -> list[Path]
 
 
 def write_notebooks(name: str, folder: Path | None = None, root: Path | None = None) -> list[Path]:
-    """Write the notebooks of a plan, for learners and in `solutions/`; return their paths.
+    """Write the notebooks of a plan, for learners and in `solutions/`, and a zip file; return all.
 
-    `folder` defaults to build/class/<plan>; what it held goes. Raises ValueError for a plan that
-    is not there.
+    `folder` defaults to build/class/<plan>; what it held goes. The zip file lies beside it and
+    holds what learners get. Raises ValueError for a plan that is not there.
     """
     root = _root(root)
     lessons = read_lessons(root)
     plan = _named(name, read_plans(root, lessons).plans)
     folder = root / "build" / "class" / plan.name if folder is None else Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
+    (folder / "solutions").mkdir(parents=True)
     measured, cuts, paths = read_measured(root), plan.cuts(), []
-    for lesson in plan.run_lessons():
-        solution = cut(lesson, cuts[lesson.name], measured.get(lesson.name))
-        for home, notebook in (
-            (folder, learner_notebook(solution)),
-            (folder / "solutions", solution),
-        ):
-            home.mkdir(parents=True, exist_ok=True)
-            paths.append(home / f"{lesson.slug}.ipynb")
-            with safe_output(paths[-1]) as file:
-                file.write(as_text(notebook).encode())
-    return paths
+    packed = folder.with_name(f"{plan.name}.zip")
+    with safe_output(packed) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for lesson in plan.run_lessons():
+            solution = cut(lesson, cuts[lesson.name], measured.get(lesson.name))
+            fit(solution, lesson, plan)
+            for home, notebook in (("", learner_notebook(solution)), ("solutions", solution)):
+                paths.append(folder / home / f"{lesson.slug}.ipynb")
+                with safe_output(paths[-1]) as out:
+                    out.write(as_text(notebook).encode())
+            archive.write(folder / paths[-2].name, f"{plan.name}/{paths[-2].name}")
+    return [*paths, packed]
 
 
 def check_by_running(names: Iterable[str] = (), root: Path | None = None) -> Iterator[str]:

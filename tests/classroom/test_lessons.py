@@ -352,6 +352,15 @@ def test_every_lesson_is_measured_and_keeps_its_limit(name):
     assert measured["seconds"] <= lesson.facts["limit_seconds"]
 
 
+def test_the_readme_gives_every_lesson_its_minutes():
+    text = (ROOT / "README.md").read_text()
+    for lesson in read_lessons(ROOT).values():
+        row = next(
+            line for line in text.splitlines() if f"](solutions/{lesson.slug}.ipynb)" in line
+        )
+        assert row.endswith(f" {lesson.facts['minutes']} |"), row
+
+
 def test_every_exercise_of_the_course_is_in_its_lesson():
     from classroom.exercises import get, names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import nbformat
 import pytest
@@ -13,11 +14,14 @@ from classroom.__main__ import main
 from classroom.builder.build import read_lessons, read_measured
 from classroom.teaching import write_notebooks, write_sheets
 from classroom.teaching.cut import cut, is_prefix, run
+from classroom.teaching.fit import fit
+from classroom.teaching.minutes import Work, count_words, work
 from classroom.teaching.needs import closure, imports_left_out, names, needs, parts
 from classroom.teaching.pages import DISK, DOWNLOAD
 from classroom.teaching.plans import FILE, left_out, read_plans
 from classroom.teaching.questions import lead, questions, tasks
 from classroom.teaching.sheet import sheet
+from classroom.teaching.steps import TO_OPEN
 
 ROOT = Path(__file__).parents[2]
 LESSONS = read_lessons(ROOT)
@@ -78,7 +82,7 @@ minutes = {minutes}
 purpose = "To try."
 steps = [
   {{ title = "Welcome", minutes = 1, text = "Hello." }},
-  {{ lesson = "chain", sections = {sections}, later = {later} }},
+  {{ lesson = "chain", sections = {sections}, later = {later}, minutes = {{ {slots} }} }},
 ]
 """
 
@@ -90,8 +94,8 @@ def chain(tmp_path):
     return tmp_path, read_lessons(tmp_path)["00_chain"]
 
 
-def plan(folder: Path, sections: list[str], minutes: int = 10, later: tuple = ()):
-    text = PLAN.format(minutes=minutes, sections=sections, later=list(later))
+def plan(folder: Path, sections: list[str], minutes: int = 10, later: tuple = (), slots: str = ""):
+    text = PLAN.format(minutes=minutes, sections=sections, later=list(later), slots=slots)
     (folder / "teaching").mkdir(exist_ok=True)
     (folder / FILE).write_text(text)
     return read_plans(folder, read_lessons(folder))
@@ -155,9 +159,9 @@ def test_a_cut_that_lacks_a_name_says_which_and_who_defines_it(chain):
 def test_what_no_name_tells_can_be_noted(chain):
     (chain[0] / "teaching").mkdir()
     hidden = '[hidden_needs.chain]\n"Two" = ["One"]\n'
-    text = PLAN.format(minutes=9, sections=["Two"], later=[])
+    text = PLAN.format(minutes=9, sections=["Two"], later=[], slots="")
     (chain[0] / FILE).write_text(hidden + text)
-    with pytest.raises(ValueError, match="'Two' needs what its code changes, from 'One'"):
+    with pytest.raises(ValueError, match="'Two' needs what it does, from 'One'"):
         read_plans(chain[0], read_lessons(chain[0]))
 
 
@@ -166,8 +170,10 @@ def test_what_no_name_tells_can_be_noted(chain):
     [
         (["One", "Tow"], {}, "no section 'Tow'; the nearest is 'Two'"),
         (["Two", "One"], {}, "turns back within lesson chain"),
-        (["One", "Two"], {"minutes": 4}, "takes 5 minutes, 1 more than it has"),
+        (["One", "Two"], {"minutes": 4}, "takes 7 minutes, 3 more than it has"),
         (["One"], {"later": ("double",)}, "later names double"),
+        (["One"], {"slots": '"Two" = 3'}, "minutes names Two, which no section"),
+        (["One", "Two"], {"slots": '"Two" = 1'}, "1 minutes are too short for 'Two', which has"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused(chain, sections, options, message):
@@ -178,9 +184,58 @@ def test_a_plan_that_does_not_fit_is_refused(chain, sections, options, message):
 def test_a_sheet_counts_minutes_and_puts_the_answer_under_its_question(chain):
     plans = plan(chain[0], ["One", "Two"])
     text = sheet(plans.plans[0], plans)
-    assert "| 0:03 | 0:05 | 00: Two | have run the cell that ends in `second = " in text
-    assert "How many?\n\n> **Answer.** Two." in text and "In reserve: 5 minutes" in text
+    assert "| 0:05 | 0:07 | 00: Two | have run the cell that ends in `second = " in text
+    assert "How many?\n\n> **Answer.** Two." in text and "In reserve: 3 minutes" in text
     assert "| 00_chain | Three | 2 | One; Two |" in text
+
+
+# Minutes.
+
+
+@pytest.mark.parametrize(
+    ("text", "n_words"),
+    [
+        ("Two words.", 2),
+        ("A [link](01_two_words.ipynb) more.", 3),
+        ("Here $a + b = c$ is one.", 4),
+        ("<details><summary>Hint</summary>\n\nFolded away.\n\n</details>", 0),
+    ],
+)
+def test_a_formula_is_one_word_and_what_is_folded_is_none(text, n_words):
+    assert count_words(text) == n_words
+
+
+def test_the_work_of_a_section_is_counted_without_its_answers(chain):
+    two = work(chain[1], parts(chain[1])[2])
+    assert two == Work(words=6, cells=1, explorers=0, questions=1, exercises=0)
+    assert str(two) == "6 words to read, 1 cell to run, 1 question"
+
+
+def test_an_exercise_left_for_later_takes_no_time_and_no_words():
+    lesson = LESSONS["02_temporal_loss"]
+    part = next(part for part in parts(lesson) if part.title == "What the loss cannot see")
+    whole, rest = work(lesson, part), work(lesson, part, ("invisible_flicker",))
+    assert (whole.exercises, rest.exercises) == (5, 0) and rest.words < whole.words
+
+
+def test_a_plan_may_give_a_section_other_minutes_than_the_lesson(chain):
+    made = plan(chain[0], ["One", "Two"], slots='"Two" = 3').plans[0]
+    assert [step.minutes for step in made.steps] == [1, 2, 2, 3]
+
+
+@for_each_plan
+def test_no_section_has_less_time_than_its_work_takes(plan):
+    taught = [step for step in plan.steps if step.lesson and not step.opens]
+    assert all(step.minutes >= step.work.minutes for step in taught)
+
+
+@for_each_plan
+def test_every_notebook_is_opened_before_its_first_section_and_has_time_for_it(plan):
+    opened = [step for step in plan.steps if step.opens]
+    assert [step.lesson for step in opened] == plan.run_lessons()
+    assert all(step.minutes >= TO_OPEN + step.work.minutes for step in opened)
+    firsts = [next(s for s in plan.steps if s.lesson is step.lesson) for step in opened]
+    assert firsts == opened
 
 
 # The plans of the repository.
@@ -250,7 +305,10 @@ def test_a_short_plan_runs_with_only_its_own_sections(name):
 
 def test_the_notebooks_of_a_plan_hold_its_sections_and_no_others(tmp_path):
     paths = write_notebooks("90-minutes", tmp_path / "class")
+    *paths, packed = paths
     assert len(paths) == 8
+    learners = [f"90-minutes/{path.name}" for path in paths if path.parent.name == "class"]
+    assert ZipFile(packed).namelist() == learners and packed.parent == tmp_path
     texts = {path: "".join(c.source for c in nbformat.read(path, 4).cells) for path in paths}
     edit, solved = (
         tmp_path / "class" / folder / "10_video_edit.ipynb" for folder in ("", "solutions")
@@ -258,6 +316,37 @@ def test_the_notebooks_of_a_plan_hold_its_sections_and_no_others(tmp_path):
     assert "## 6. Similarity along" in texts[edit] and "## 7. The adapter" not in texts[edit]
     assert "<summary>Answer</summary>" in texts[solved] and "Answer<" not in texts[edit]
     assert ".ipynb)" not in "".join(texts.values())
+    assert "slugs())" not in "".join(texts.values()), "the table links to what is not there"
+
+
+def test_the_notebook_of_a_class_tells_the_class_and_not_the_lesson():
+    plan, lesson = SHORT[1], LESSONS["02_temporal_loss"]
+    fit(notebook := cut(lesson, plan.cuts()[lesson.name]), lesson, plan)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    slots = [step.minutes for step in plan.steps if step.lesson is lesson]
+    assert f"{sum(slots)} minutes of this class; the whole lesson {lesson.facts['minutes']}" in text
+    assert f"## What the loss cannot see ({slots[-1]} min)" in text
+    assert "**Left for later.** *About 5 minutes" in text and text.count("Left for later") == 1
+    assert notebook.cells[-1].source.startswith("Next: `10_video_edit.ipynb` of this class")
+
+
+def test_a_misunderstanding_is_told_only_to_a_class_that_meets_it():
+    lesson = LESSONS["02_temporal_loss"]
+    met = {plan.name for plan in PLANS.plans if lesson.name in plan.lessons()}
+    told = {p.name for p in PLANS.plans if p.name in met and PLANS.has_thought(p, lesson)}
+    assert met - told >= {"90-minutes", "180-minutes"}
+    assert all("Convex" in sheet(p, PLANS) for p in PLANS.plans if p.name in told)
+
+
+def test_a_lead_takes_its_list_along_and_may_stand_below_a_cell():
+    verdicts, clip = LESSONS["11_ledger"], LESSONS["10_video_edit"]
+    assert "**ill_typed**" in lead(verdicts, parts(verdicts)[1])
+    assert lead(clip, parts(clip)[1]).startswith("A video file holds pixels")
+
+
+def test_a_question_names_the_cell_that_must_wait():
+    asked = questions(lesson := LESSONS["00_start_here"], parts(lesson)[4])
+    assert [question.before[:9] for question in asked] == ['explore("', 'f"mean si']
 
 
 def test_a_cut_keeps_the_whole_of_what_it_keeps():
