@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 
 import course
 from course.commands import edit, finetune, render
 from course.commands.outputs import check_outputs
 from course.commands.stopping import STOPPED, message, stoppable, told
-from course.commands.values import Parser, seed
+from course.commands.values import Parser, place, seed, whole
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,10 +56,10 @@ def _add(commands: argparse._SubParsersAction, module: ModuleType, name: str, te
 
 def _add_ledger(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=seed, default=0, help="of the starts of every search")
-    parser.add_argument("--budget", type=int, help="starts of every search (default: its own)")
+    parser.add_argument("--budget", type=whole(1), help="starts of every search (default: its own)")
     parser.add_argument("--no-search", action="store_true", help="only run the counterexamples")
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser.add_argument("--markdown", type=place, help="also write the table to this file")
+    parser.add_argument("--json", type=place, help="also write everything to this file")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.set_defaults(run=_ledger)
 

@@ -63,6 +63,7 @@ FAULTS = {
     "clip by path": (HEADER, [line("/etc/passwd")], "inside the folder"),
     "no clip": (HEADER, [",x,y"], "line 2: clip is empty"),
     "no prompt": (HEADER, ["a.mp4,x,  "], "line 2: target is empty"),
+    "no word": (HEADER, ["a.mp4,x,..."], "line 2: target is empty"),
     "a comma": (HEADER, ["a.mp4,a circle, red,x"], "quotation marks"),
     "a cell too few": (HEADER, ["a.mp4,x"], "not as many cells"),
     "the same twice": (HEADER, [line("a.mp4")] * 2, "line 3 asks for the same edit as line 2"),
