@@ -59,9 +59,11 @@ def write(path: Path, codec: str, options: dict[str, str]) -> None:
 
 def encode(path: Path, codec: str, options: dict[str, str]) -> None:
     """Write the pictures with a codec."""
-    with av.open(str(path), "w") as container:
+    # The same bytes each time, or the damage would hit something else.
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width = stream.height = SIDE
+        stream.codec_context.thread_count = 1
         stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         for picture in pictures():
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
