@@ -7,6 +7,7 @@ the whole file by more than 2 of 255 in the mean, or frames are missing.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections import Counter
@@ -31,6 +32,11 @@ KINDS = {
     "MPEG-4, mp4": ("mpeg4", "mp4", {"b": "2M"}),
     "MPEG-4, avi": ("mpeg4", "avi", {"b": "2M"}),
     "VP9, webm": ("libvpx-vp9", "webm", {"b": "2M", "cpu-used": "8"}),
+    "AV1, mp4": ("libsvtav1", "mp4", {"preset": "12", "crf": "20"}),
+    "H.264, flv": ("libx264", "flv", {}),
+    "MPEG-2, ts": ("mpeg2video", "ts", {"b": "2M"}),
+    "WMV 2, wmv": ("wmv2", "wmv", {"b": "2M"}),
+    "GIF": ("gif", "gif", {}),
 }
 
 
@@ -43,13 +49,25 @@ def pictures() -> numpy.ndarray:
 
 
 def write(path: Path, codec: str, options: dict[str, str]) -> None:
+    """Write the pictures with a codec; SVT-AV1 would keep the thread at a priority of its own."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        encode(path, codec, options)
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
+def encode(path: Path, codec: str, options: dict[str, str]) -> None:
     """Write the pictures with a codec."""
-    with av.open(str(path), "w") as container:
+    # The same bytes each time, or the damage would hit something else.
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width = stream.height = SIDE
-        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         for picture in pictures():
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
         container.mux(stream.encode())
 
 
@@ -63,6 +81,8 @@ def outcome(path: Path, whole: torch.Tensor) -> str:
             return "refused"
     if caught:
         return "told"
+    if len(frames) < len(whole):
+        return "fewer frames, not told"
     same = frames.shape == whole.shape
     torn = not same or bool(((frames - whole).abs().mean((1, 2, 3)) > TORN).any())
     return "torn, not told" if torn else "whole"
@@ -70,7 +90,7 @@ def outcome(path: Path, whole: torch.Tensor) -> str:
 
 def main() -> None:
     """Print the table."""
-    columns, rows = ("told", "refused", "whole", "torn, not told"), []
+    columns, rows = ("told", "refused", "whole", "torn, not told", "fewer frames, not told"), []
     with tempfile.TemporaryDirectory() as folder:
         for name, (codec, suffix, options) in KINDS.items():
             path = Path(folder) / f"clip.{suffix}"

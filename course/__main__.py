@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from contextlib import suppress
-from pathlib import Path
-from types import ModuleType
 
-import course
-from course.commands import edit, finetune, render
-from course.commands.outputs import check_outputs
-from course.commands.stopping import STOPPED, message, stoppable, told
-from course.commands.values import Parser, seed
+from course.commands.stopping import STOPPED, leave, message, stoppable, told
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +12,9 @@ def main(arguments: list[str] | None = None) -> int:
     with suppress(BrokenPipeError), stoppable() as stop:  # nobody reads on: no reason to complain
         name = "course"
         try:
-            options = _parser().parse_args(arguments)
+            from course.commands.parsing import parser  # here, where it can be stopped
+
+            options = parser(description=__doc__).parse_args(arguments)
             name = f"course {options.command}"
             return options.run(options) or 0
         except KeyboardInterrupt:
@@ -35,67 +29,5 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m course", description=__doc__)
-    version = f"steady-frames {course.__version__}"
-    parser.add_argument("--version", action="version", version=version)
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add(commands, edit, "edit", "edit a clip from a prompt")
-    _add(commands, finetune, "finetune", "train an adapter on a clip")
-    _add(commands, render, "render", "render a random scene as an mp4")
-    doctor = commands.add_parser("doctor", help="check the set-up")
-    doctor.set_defaults(run=_doctor)
-    _add_ledger(commands.add_parser("ledger", help="try every claim of the paper"))
-    return parser
-
-
-def _add(commands: argparse._SubParsersAction, module: ModuleType, name: str, text: str) -> None:
-    parser = commands.add_parser(name, help=text)
-    module.add_arguments(parser)
-    parser.set_defaults(run=module.run)
-
-
-def _add_ledger(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=seed, default=0, help="of the starts of every search")
-    parser.add_argument("--budget", type=int, help="starts of every search (default: its own)")
-    parser.add_argument("--no-search", action="store_true", help="only run the counterexamples")
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    parser.set_defaults(run=_ledger)
-
-
-def _doctor(options: argparse.Namespace) -> None:
-    from course.doctor import report
-
-    text, healthy = report()
-    print(text)
-    if not healthy:
-        raise OSError("the set-up has the problems above")
-
-
-def _ledger(options: argparse.Namespace) -> None:
-    for option in ("markdown", "json"):
-        if path := getattr(options, option):
-            check_outputs([path], overwrite=options.overwrite, option=f"--{option}")
-    from tqdm import tqdm
-
-    from course.claims import ledger, table
-    from course.files import safe_output
-
-    claims = ledger()
-    measured = table.rows(
-        claims, seed=options.seed, budget=options.budget, search=not options.no_search
-    )
-    rows = list(tqdm(measured, total=len(claims), desc="claims", leave=False, disable=None))
-    print(table.text(rows))
-    for path, write in ((options.markdown, table.markdown), (options.json, table.json_text)):
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with safe_output(path) as file:
-                file.write(write(rows).encode())
-            print(f"wrote {path}")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

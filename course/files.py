@@ -64,7 +64,7 @@ def check_output(path: str | os.PathLike[str]) -> Path:
     for a pipe or device, PermissionError for a file that is write-protected, OSError for a name
     that is too long or a circle of links.
     """
-    path = Path(path)
+    path = _possible(path)
     try:
         target = Path(os.path.realpath(path))
         if target.is_symlink():
@@ -95,6 +95,13 @@ def check_output(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def _possible(path: str | os.PathLike[str]) -> Path:
+    """Return a path that the system can be asked about."""
+    if "\0" in os.fspath(path):
+        raise ValueError(f"{os.fspath(path)!r} has a null character in it; no file can have one")
+    return Path(path)
+
+
 def _check_name(name: str, folder: Path, path: Path) -> None:
     longest = os.pathconf(folder, "PC_NAME_MAX")
     found = len(os.fsencode(name))
@@ -112,7 +119,7 @@ def check_input(path: str | os.PathLike[str], wanted: str = "video file") -> Pat
     """
     if "://" in os.fspath(path):
         raise ValueError(f"{path} is an address; wanted a {wanted}. Download it first.")
-    path = Path(path)
+    path = _possible(path)
     try:
         status = path.stat()  # opening a pipe would wait for its other end
     except (FileNotFoundError, NotADirectoryError) as error:

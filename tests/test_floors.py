@@ -157,6 +157,7 @@ OTHER_SIZES = {
     "classroom.site.mathjax": "which files of MathJax a page needs",
     "course.clips.captions": "one function, which needs no room beside it",
     "course.clips.video": "reading and writing mp4, and what damaged files are told",
+    "course.clips.gif_blocks": "one walk along the blocks of a file",
     "course.clips.sound": "one copy of packets",
     "course.methods.task": "one task, which every method works on",
     "course.editing.measure": "the metrics of one edit, in one function",

@@ -70,7 +70,8 @@ def lora_file(place: str | Path) -> Path:
     for name in (ADAPTER_FILE, PEFT_FILE):
         if (place / name).is_file():
             return place / name
-    others = [file for file in sorted(place.glob("*.safetensors")) if file.name not in _NOT_LORA]
+    files = sorted(file for file in place.glob("*.safetensors") if file.is_file())
+    others = [file for file in files if file.name not in _NOT_LORA]
     if len(others) == 1:
         return others[0]
     told = f"; it has {', '.join(file.name for file in others)}: name one of them" if others else ""
@@ -101,6 +102,14 @@ def load_adapter(
     for parameter in lora_parameters(unet):
         parameter.data = parameter.data.float()
     return lora_parameters(unet)
+
+
+def require_effect(place: str | Path, unet: nn.Module) -> None:
+    """Raise ValueError for an adapter whose every product B A is zero: it was never trained."""
+    layers = [m for m in plain_module(unet).modules() if NAME in getattr(m, "lora_A", {})]
+    pairs = ((m.lora_A[NAME].weight, m.lora_B[NAME].weight) for m in layers)
+    if not any(bool((b.flatten(1) @ a.flatten(1)).any()) for a, b in pairs):
+        raise ValueError(f"{place} changes nothing: each of its products B A is 0; train it first")
 
 
 def _require_fit(path: Path, weights: Mapping[str, Tensor], unet: nn.Module) -> None:

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import numpy
@@ -48,6 +49,17 @@ def _content(path: Path) -> io.BytesIO:
     return io.BytesIO(content)
 
 
+def _told_durations(content: bytes) -> list[int]:
+    """Return the milliseconds that a WebP file tells for each picture; none in another file."""
+    found, at = [], 12
+    while content[:4] == b"RIFF" and at + 8 <= len(content):
+        kind, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        if kind == b"ANMF" and at + 23 <= len(content):
+            found.append(int.from_bytes(content[at + 20 : at + 23], "little"))
+        at += 8 + size + size % 2
+    return found
+
+
 def _colour_tags(path: Path) -> tuple[int, int]:
     """Return the transfer function and primaries (H.273) that an AVIF file's colour box names."""
     with open_file(path) as file:
@@ -67,9 +79,10 @@ class Animation:
     def __init__(self, path: Path, findings: Findings) -> None:
         self.path, self.findings, self._tags = path, findings, _colour_tags(path)
         try:
+            content = _content(path)
             with warnings.catch_warnings():  # this package has a limit of its own
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                self._image = Image.open(_content(path), formats=_KINDS)
+                self._image = Image.open(content, formats=_KINDS)
         except Image.DecompressionBombError as error:
             raise _too_large(path, str(error)) from error
         except Exception as error:  # Pillow's decoders raise kinds of their own
@@ -78,7 +91,7 @@ class Animation:
         if width * height > MAX_PIXELS:
             raise _too_large(path, f"{width} x {height} pixels")
         try:
-            self.timing = self._timing()
+            self.timing = self._timing(_told_durations(content.getvalue()))
         except Exception as error:  # Pillow's decoders raise kinds of their own
             raise self._damaged(error) from error
 
@@ -88,15 +101,22 @@ class Animation:
             "damaged. Copy it again, or convert it to mp4."
         )
 
-    def _timing(self) -> Timing:
-        """Read the milliseconds that each picture stands; only decoding tells them."""
-        ends, n_frames = [0], getattr(self._image, "n_frames", 1)
+    def _timing(self, told: list[int]) -> Timing:
+        """Return the timing from the milliseconds that each picture stands."""
+        n_frames = getattr(self._image, "n_frames", 1)
+        durations = told if len(told) == n_frames else self._decoded_durations(n_frames)
+        ends = [0, *accumulate(duration or 100 for duration in durations)]
+        return timing_of(ends[:-1], Fraction(1, 1000), n_frames)
+
+    def _decoded_durations(self, n_frames: int) -> list[int]:
+        """Return the milliseconds of each picture where only decoding tells them, as in AVIF."""
+        found = []
         for index in range(n_frames):
             self._image.seek(index)
             self._image.load()
-            ends.append(ends[-1] + round(self._image.info.get("duration") or 100))
+            found.append(round(self._image.info.get("duration") or 0))
         self._image.seek(0)
-        return timing_of(ends[:-1], Fraction(1, 1000), n_frames)
+        return found
 
     def frames(self, first: int = 0) -> Iterator[Image.Image]:
         """Yield the pictures in the order of showing, from number `first` on."""

@@ -14,7 +14,7 @@ import av
 
 # One packet, one picture, and a key frame that needs nothing before it. VP8 has packets that show
 # nothing, a GIF's pictures are what changes.
-_SEEKABLE = {
+ONE_BY_ONE = {
     "h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp9", "libvpx-vp9", "av1", "libdav1d",
     "mjpeg", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "rawvideo", "png",
 }  # fmt: skip
@@ -57,7 +57,7 @@ class Packets:
 
     def entry(self, first: int, codec: str) -> Entry | None:
         """Return where to begin for the picture number `first`; None: at the start."""
-        if not self.complete or codec not in _SEEKABLE or not 0 < first < len(self.stamps):
+        if not self.complete or codec not in ONE_BY_ONE or not 0 < first < len(self.stamps):
             return None
         shown = sorted(self.stamps)
         if len(set(shown)) < len(shown) or not self._in_order():

@@ -18,7 +18,7 @@ from .findings import Findings
 from .naming import is_encrypted
 from .opening import check_whole, decoder, opened, video_stream
 from .picture import picture, pixel_shape
-from .seeking import Entry, SeekError
+from .seeking import ONE_BY_ONE, Entry, SeekError
 from .stamps import Timing, missing_part, timing
 
 
@@ -85,10 +85,20 @@ class Video:
                     self.pixel_shape = pixel_shape(told, frame, self.path)
                     found.reshaped |= in_pictures and context.sample_aspect_ratio != told
                     yield frame
+                if entry is None:
+                    self._count(n_frames)
             except (av.error.FFmpegError, OSError, EOFError) as error:
                 raise self._unreadable(getattr(error, "strerror", None) or str(error)) from error
         if len(found.undecoded) > n_frames:
             raise self._unreadable(f"{len(found.undecoded)} pieces of it could not be decoded")
+
+    def _count(self, n_frames: int) -> None:
+        """Note where fewer pictures came out than went in, each in a packet of its own."""
+        lost = self.timing.n_packets - n_frames - len(self.findings.undecoded)
+        if self._codec in ONE_BY_ONE and self._stamps.complete and lost > 0:
+            self.findings.missing = (
+                f"{lost} of its {self.timing.n_packets} pictures did not come out of the decoder"
+            )
 
     def _unreadable(self, reason: str) -> ValueError:
         if is_encrypted(self.path):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 
+from .gif_blocks import gif_fault
 from .seeking import Packets
 
 MAX_PACKETS = 200_000  # almost two hours at 30 frames a second; beyond, the rest is like these
@@ -68,16 +69,16 @@ def missing_part(
 ) -> str:
     """Return a sentence where the header promises more than there is, or "".
 
-    Seen in matroska and webm, by their duration, in avi, by the number of bytes, and in gif, by
-    its last byte.
+    Seen in matroska and webm, by their duration, in avi, by the number of bytes, and in gif, whose
+    blocks must follow each other up to its end.
     """
     if (
         container.format.name == "avi"
         and (lacks := _promised_bytes(path) - path.stat().st_size) > 0
     ):
         return f"its last {lacks} bytes are missing: it was cut off"
-    if container.format.name == "gif" and not _ends_as_gif(path):
-        return "its end is missing: it was cut off"
+    if container.format.name == "gif":
+        return gif_fault(path)
     if "matroska" not in container.format.name or timing.last is None:
         return ""
     told = _seconds(stream.metadata.get("DURATION", ""))
@@ -94,12 +95,6 @@ def _promised_bytes(path: Path) -> int:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8)[4:], "little")
     return 0 if size >= 2**32 - 1 else size + 8
-
-
-def _ends_as_gif(path: Path) -> bool:
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 2**10))
-        return file.read().rstrip(b"\0\n\r")[-1:] == b";"
 
 
 def _seconds(clock: str) -> float | None:

@@ -20,7 +20,7 @@ from .outputs import (
     is_first_process,
     telling_what_is_there,
 )
-from .values import number, seed, whole, words
+from .values import number, place, seed, whole, words
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `run` to a parser."""
-    parser.add_argument("clip", type=Path, nargs="?", help="video file")
+    parser.add_argument("clip", type=place, nargs="?", help="video file")
     parser.add_argument("--source", type=words, help="what the clip shows")
     parser.add_argument("--target", type=words, help="what it should show")
     folder.add_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, help="mp4 file to write")
+    parser.add_argument("--output", type=place, required=True, help="mp4 file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
     parser.add_argument(
         "--method", help="how frames are kept together, such as paper (default: the best measured)"
     )
-    parser.add_argument("--adapter", type=Path, help="a saved adapter")
+    parser.add_argument("--adapter", type=place, help="a saved adapter")
     clip_options.add_clip_options(parser, "edit")
     model_options.add_model_options(parser)
     model_options.add_training_options(parser)
@@ -63,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=number(0, 1, below=True),
         help=f"its threshold; 0: none {own}",
     )
-    parser.add_argument("--depth", type=Path, help="mp4 of the clip's depth, near is bright")
+    parser.add_argument("--depth", type=place, help="mp4 of the clip's depth, near is bright")
     parser.add_argument("--no-baselines", action="store_true", help="only the edit itself")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--seed", type=seed, default=0)
@@ -74,7 +74,10 @@ def run(options: Namespace) -> None:
 
     Raises ValueError, TypeError or OSError for bad input, before anything is written.
     """
-    if folder.is_asked(options):
+    is_folder = folder.is_asked(options)
+    if options.adapter is not None:
+        model_options.check_adapter(options.adapter)
+    if is_folder:
         folder.run(options, _run)
         return
     check_mp4(options.output)
@@ -103,6 +106,7 @@ def _run(
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
     _check_depth_clip(options, facts.fps)
+    editing.chosen_options(options)  # what no model could do is refused before one is loaded
     pipe = model_options.load(options) if pipe is None else pipe
     size = clip_options.chosen_size(options, facts, pipe)
     with_sound = clip_options.keeps_sound(options, facts, n_frames)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from course.clips import Clip
     from course.editing import Edit
+    from course.models.settings import Chosen
 
 # The lowest of the rendered clips of benchmarks.model lies at 30.9 dB, filmed ones at 22 and below.
 SHOWN_DECIBELS = 28
@@ -56,7 +57,7 @@ def edited(
 def chosen_options(options: Namespace) -> dict[str, object]:
     """Return by their options the settings of an edit, whether they were typed or not.
 
-    Raises ValueError for an unknown method.
+    Raises ValueError for an unknown method, or where no step would be left.
     """
     from course.methods import DEFAULT_METHOD, recipe
     from course.models.settings import chosen, kind_by_name
@@ -66,11 +67,22 @@ def chosen_options(options: Namespace) -> dict[str, object]:
     kind, rate = kind_by_name(options.model), options.learning_rate
     use = chosen(kind, sampler, **_asked(options), learning_rate=rate)
     n_train = sampler.finetune_steps if options.finetune is None else options.finetune
+    _require_steps(use)
     return {
         "method": method, "steps": use.n_steps, "guidance": use.guidance, "skip": use.skip,
         "mask": use.mask_threshold or 0.0, "learning_rate": use.learning_rate,
         "finetune": n_train if options.adapter is None else 0,
     }  # fmt: skip
+
+
+def _require_steps(use: Chosen, most: int | None = None) -> None:
+    """Raise ValueError where no step is left, or more are asked for than a schedule has."""
+    if use.skip >= use.n_steps:
+        raise ValueError(
+            f"--skip is {use.skip} of {use.n_steps} --steps; wanted fewer, or no step is left"
+        )
+    if most is not None and use.n_steps > most:
+        raise ValueError(f"--steps is {use.n_steps}; this model's schedule has {most}, take fewer")
 
 
 def _tell_settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: int) -> None:
@@ -82,6 +94,7 @@ def _tell_settings(options: Namespace, pipe: StableDiffusionPipeline, n_frames: 
     method = options.method or DEFAULT_METHOD
     way = recipe(method)
     use = chosen(pipe, way.sampler, **_asked(options), decode_chunk=options.decode_chunk)
+    _require_steps(use, pipe.scheduler.config.num_train_timesteps)
     n_train = way.sampler.finetune_steps if options.finetune is None else options.finetune
     n_train, full = n_train if options.adapter is None else 0, not options.no_baselines
     amount = estimate(

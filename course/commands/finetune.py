@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from course.files import check_input
 
 from . import clip_options, model_options
 from .outputs import check_folder
-from .values import number, seed, whole, words
+from .values import number, place, seed, whole, words
 
 WEIGHTS = ("paper", "released")
 TEMPORAL = ("frames", "times")
+TARGETS = ("cross", "all")
 """The choices of `course.finetune`, which takes seconds to import."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `course finetune` to a parser."""
-    parser.add_argument("clip", type=Path, help="video file")
+    parser.add_argument("clip", type=place, help="video file")
     parser.add_argument("--prompt", type=words, required=True, help="what the clip shows")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the adapter")
+    parser.add_argument("--output", type=place, required=True, help="folder for the adapter")
     clip_options.add_clip_options(parser, "train on")
     model_options.add_model_options(parser)
     model_options.add_training_options(parser)
     parser.add_argument("--steps", type=whole(1), default=100)
-    parser.add_argument(
-        "--targets",
-        default="cross",
-        help="attention to adapt: cross or all",
-    )
+    parser.add_argument("--targets", choices=TARGETS, default="cross", help="attention to adapt")
     parser.add_argument("--no-adapter", action="store_true", help="train the tokens alone")
     parser.add_argument("--windows", type=whole(1), default=1, help="windows in a step")
     parser.add_argument("--weights", choices=WEIGHTS, default="paper", help="of the terms of Eq. 6")
@@ -56,6 +52,11 @@ def run(options: Namespace) -> None:
     """Check what can be checked at once, then train; raises as `course.commands.training.run`."""
     check_input(options.clip)
     check_folder(options.output, "--output")
+    low, high = options.timesteps
+    if low >= high:
+        raise ValueError(f"--timesteps is {low:g} {high:g}; wanted LOW below HIGH")
+    if options.no_adapter and not any(options.tokens):
+        raise ValueError("--no-adapter trains the tokens alone, and there are none; add --tokens")
     from course.commands import training
 
     training.run(options)

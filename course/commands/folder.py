@@ -10,8 +10,8 @@ import io
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext, redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from . import editing, model_options, results
 from .outputs import check_outputs, claimed, edit_files, is_first_process
 from .stopping import message
 from .table import Row, read_table
-from .values import UsageError
+from .values import UsageError, place
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -30,9 +30,9 @@ EditOne = Callable[[Namespace, list[Path], object], None]
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options for a folder of clips."""
     group = parser.add_argument_group("a folder of clips instead of CLIP, --source and --target")
-    group.add_argument("--clips", type=Path, help="folder of the clips; --output is a folder then")
+    group.add_argument("--clips", type=place, help="folder of the clips; --output is a folder then")
     group.add_argument(
-        "--prompts", type=Path, help="table (CSV) with columns clip, source, target [, output]"
+        "--prompts", type=place, help="table (CSV) with columns clip, source, target [, output]"
     )
     group.add_argument(
         "--resume", action="store_true", help="leave edits that are finished in --output"
@@ -75,9 +75,10 @@ def run(options: Namespace, edit_one: EditOne) -> None:
     with claimed(options.output / results.FILE) if is_first_process() else nullcontext():
         from course.finetune.processes import launched
 
-        with launched() as accelerator:
+        with launched() as accelerator, _lock_taken_away(options.output, alone=accelerator is None):
             _work(options, rows, left, earlier, settings, edit_one, accelerator)
         if is_first_process():
+            _unlock(options.output)
             _finish(options.output, rows)
 
 
@@ -192,9 +193,22 @@ def _was_stopped(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _finish(folder: Path, rows: list[Row]) -> None:
+@contextmanager
+def _lock_taken_away(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Leave no lock behind when a process that works alone is stopped; others may need it still."""
+    try:
+        yield
+    finally:
+        if alone:
+            _unlock(folder)
+
+
+def _unlock(folder: Path) -> None:
     with suppress(OSError):
         (folder / f".{results.FILE}.lock").unlink()
+
+
+def _finish(folder: Path, rows: list[Row]) -> None:
     records = results.read_results(folder)
     failed = [row for row in rows if records[row.output.name]["state"] != results.DONE]
     print(f"\nedited clips: {folder}\ntable:        {folder / results.FILE}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .stopping import is_memory
@@ -86,6 +87,17 @@ def load(options: Namespace, at: torch.device | None = None) -> StableDiffusionP
 
     at = chosen_device(options) if at is None else at
     return models.load(options.model, device=at, dtype=getattr(torch, options.dtype))
+
+
+def check_adapter(place: Path) -> None:
+    """Raise OSError or ValueError for a place that can hold no adapter, without reading it."""
+    wanted = "wanted the folder that finetune wrote, or the file in it"
+    if not place.exists():
+        raise FileNotFoundError(f"--adapter {place} does not exist; {wanted}")
+    if not (place.is_dir() or place.is_file()):
+        raise ValueError(f"--adapter {place} is a pipe or a device; {wanted}")
+    if place.is_dir() and not any(file.is_file() for file in place.glob("*.safetensors")):
+        raise FileNotFoundError(f"--adapter {place} holds no safetensors file; {wanted}")
 
 
 def training_settings(options: Namespace) -> dict[str, object]:

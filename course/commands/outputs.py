@@ -26,7 +26,8 @@ def check_folder(path: Path, option: str) -> Path:
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, no folder; choose another {option}")
+        what = "a link that leads nowhere" if not folder.exists() else "a file, no folder"
+        raise NotADirectoryError(f"{folder} is {what}; choose another {option}")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{folder} cannot be written; choose another {option}")
     return folder

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from .outputs import check_mp4, check_outputs, claimed
-from .values import seed
+from .values import place, seed, whole
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `run` to a parser."""
     parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--size", type=int, default=64, help="side of the frames in pixels")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--frames", type=whole(1), default=8)
+    parser.add_argument("--size", type=whole(16), default=64, help="side of the frames in pixels")
+    parser.add_argument("--output", type=place, required=True)
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    parser.add_argument("--depth", type=Path, help="also write the depth as an mp4, near is bright")
+    parser.add_argument(
+        "--depth", type=place, help="also write the depth as an mp4, near is bright"
+    )
 
 
 def run(options: Namespace) -> None:

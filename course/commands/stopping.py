@@ -8,52 +8,85 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
+from typing import NoReturn
 
 STOPPED = "stopped; no half-written file is left"
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+_AGAIN = 2.0  # seconds until an interrupt that did not end the block is raised once more
 
 
-@dataclass
 class Stop:
     """Whether a signal asked the command to stop: a library may swallow the interrupt."""
 
-    asked: bool = False
+    asked = False
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the block by KeyboardInterrupt, so that it cleans up.
 
-    Names that standard output cannot show are written with backslashes. A closed output is no
-    error.
+    An interrupt that is swallowed, as Python does in callbacks, comes again until one ends the
+    block; a second Ctrl-C does not disturb the cleaning up. Names that standard output cannot show
+    are written with backslashes. A closed output is no error.
     """
-    stop, before = Stop(), {}
+    stop = Stop()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a notebook's stream cannot be set up anew
+            stream.reconfigure(errors="backslashreplace")
+    with _handled(stop):
+        try:
+            yield stop
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would try once more at its exit, and complain.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
+@contextmanager
+def _handled(stop: Stop) -> Iterator[None]:
+    """Turn signals into KeyboardInterrupt while the block runs, and note that one came."""
+    before, complain = {}, sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        if stop.asked and number != signal.SIGALRM:  # Ctrl-C twice: cleaning up goes on
+            return
         stop.asked = True
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise KeyboardInterrupt
+
+    def passed_over(swallowed: sys.UnraisableHookArgs) -> None:
+        if swallowed.exc_type is not KeyboardInterrupt:
+            complain(swallowed)
 
     if threading.current_thread() is threading.main_thread():
         for name in _SIGNALS:
             number = getattr(signal, name)
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays as it is
                 before[number] = signal.signal(number, interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # a notebook's stream cannot be set up anew
-            stream.reconfigure(errors="backslashreplace")
+        sys.unraisablehook = passed_over
     try:
-        yield stop
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would try once more at its exit, and complain.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+        yield
     finally:
+        if stop.asked:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = complain
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with this status, at once.
+
+    Python would end by the signal, whatever the status, where an interrupt has passed through
+    `exec`, as it may while libraries are imported. Nothing of ours waits for the interpreter's end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # nobody reads on
+            stream.flush()
+    os._exit(status)
 
 
 def told(line: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from course.files import check_input
 
 from .outputs import edit_files
+from .values import is_wordless
 
 COLUMNS = ("clip", "source", "target")
 MAY_BE = ("output",)
@@ -95,7 +96,7 @@ def _row(line: int, record: dict[str | None, str | None], clips: Path, output: P
             "it has not as many cells as the header; a text with a comma stands in quotation marks"
         )
     cells = {name: (record.get(name) or "").strip() for name in COLUMNS + MAY_BE}
-    if empty := [name for name in COLUMNS if not cells[name]]:
+    if empty := [name for name in COLUMNS if is_wordless(cells[name])]:
         raise ValueError(f"{', '.join(empty)} is empty")
     name = cells["output"] or Path(cells["clip"]).with_suffix(".mp4").name
     if Path(name).name != name or not name.lower().endswith(".mp4"):

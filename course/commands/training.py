@@ -21,7 +21,7 @@ from course.clips.video import clip_facts
 from course.commands import clip_options, model_options
 from course.commands.outputs import check_outputs, check_room, claimed, is_first_process
 from course.finetune.checkpoint import CHECKPOINT_FILE
-from course.finetune.objective import WEIGHTS
+from course.finetune.objective import LEAST_FRAMES, WEIGHTS
 from course.finetune.processes import launched
 from course.finetune.progress import FinetuneStep
 from course.finetune.train import finetune
@@ -60,6 +60,7 @@ def _train(
 ) -> None:
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
+    _check_window(options, n_frames)
     pipe = model_options.load(options, device)
     size = clip_options.chosen_size(options, facts, pipe)
     with nullcontext() if is_first else redirect_stdout(io.StringIO()):
@@ -86,6 +87,16 @@ def _train(
     done = _follow(steps, options.steps, quiet=options.quiet or not is_first)
     if is_first:
         _tell_end(options, done, _write(options, pipe, tokens))
+
+
+def _check_window(options: Namespace, n_frames: int) -> None:
+    least = LEAST_FRAMES[options.temporal]
+    for found, told in (
+        (n_frames, f"{options.clip}: {n_frames} frames are chosen"),
+        (options.window, f"--window is {options.window}"),
+    ):
+        if found < least:
+            raise ValueError(f"{told}; --temporal {options.temporal} compares {least} neighbours")
 
 
 def _tell_end(options: Namespace, done: Sequence[FinetuneStep], files: Sequence[Path]) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
+
+_MOST = 2**31 - 1  # of what is counted: torch complains of larger sizes without naming them
 
 
 class UsageError(ValueError):
@@ -49,15 +53,16 @@ def _range(low: float, high: float, above: bool, below: bool) -> str:
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Return a reader of whole numbers from low to high."""
+    """Return a reader of whole numbers from low to high, or to what a size in torch can be."""
+    most = _MOST if high is None else high
 
     def read(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = low - 1
-        if value < low or (high is not None and value > high):
-            upper = "" if high is None else f" and {high} or less"
+        if not low <= value <= most:
+            upper = "" if high is None and value < low else f" and {most} or less"
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a whole number, {low} or more{upper}"
             )
@@ -70,11 +75,27 @@ seed = whole(0, 2**64 - 1)
 """What torch's generators take."""
 
 
+def is_wordless(text: str) -> bool:
+    """Return whether a text is nothing but spaces, punctuation and what is not seen at all."""
+    return all(unicodedata.category(letter)[0] in "ZPC" for letter in text)
+
+
 def words(text: str) -> str:
     """Return a prompt that is not empty."""
-    if not text.strip():
+    if is_wordless(text):
         raise argparse.ArgumentTypeError("it is empty; say in words what is to be seen")
     return text
+
+
+def place(text: str) -> Path:
+    """Return the path of a file or folder on this disk: a `Path` would shorten an address."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; wanted the name of a file or folder")
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is an address; wanted a file or folder on this disk. Download it first"
+        )
+    return Path(text)
 
 
 def size(text: str) -> int | tuple[int, int]:

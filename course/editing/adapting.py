@@ -14,6 +14,7 @@ from course.adapters import (
     load_adapter,
     remove_lora,
 )
+from course.adapters.files import require_effect
 from course.adapters.switches import require_separate_projections
 from course.finetune import FinetuneStep, finetune
 from course.finetune.processes import Team
@@ -63,6 +64,7 @@ class Adapting:
         # Tokens may have been trained alone.
         if tokens is None or place.is_file() or (folder / ADAPTER_FILE).is_file():
             load_adapter(place, task.pipe.unet)
+            require_effect(place, task.pipe.unet)
         return replace(task, tokens=tokens)
 
     def _trained(self, task: Task) -> Task:

@@ -22,6 +22,13 @@ WHOLE = [name for name, method in METHODS.items() if method.reach == "clip"]
 
 def launch(n_processes: int, arguments: list[str]) -> subprocess.CompletedProcess:
     """Run `python` with these arguments in several processes on the CPU."""
+    with started(n_processes, arguments) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def started(n_processes: int, arguments: list[str]) -> subprocess.Popen:
+    """Begin to run `python` with these arguments in several processes, a group of their own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,9 +37,10 @@ def launch(n_processes: int, arguments: list[str]) -> subprocess.CompletedProces
     launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     launcher += ["--main_process_port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [*launcher, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.Popen(
+        [*launcher, *arguments], env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def outcomes(team: Team) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from fractions import Fraction
 
 import av
@@ -13,7 +14,8 @@ from clip_files import encode, numbered, numbers, psnr, quarters, smooth_clip
 from PIL import Image
 
 from course.clips import Clip, read_clip
-from course.clips.findings import ClipWarning
+from course.clips.animated import Animation
+from course.clips.findings import ClipWarning, Findings
 from course.clips.video import clip_facts
 
 ONE = 65536  # in a display matrix
@@ -335,6 +337,44 @@ def test_a_gif_that_ends_early_says_so(tmp_path):
     (tmp_path / "a.gif").write_bytes(content[: int(0.7 * len(content))])
     with pytest.warns(ClipWarning, match="cut off"):
         assert read_clip(tmp_path / "a.gif").n_frames < 8
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+@pytest.mark.filterwarnings("error::course.clips.findings.ClipWarning")
+def test_a_gif_that_is_damaged_within_says_so(tmp_path, share):
+    pages = [Image.fromarray(picture) for picture in noise(8)]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:], comment=b"it;is,!")
+    content = bytearray((tmp_path / "a.gif").read_bytes())
+    (tmp_path / "a.gif").write_bytes(content + b"\0\n")  # what lies after the end does no harm
+    assert read_clip(tmp_path / "a.gif").n_frames == 8
+    at = int(share * len(content))
+    content[at : at + 300] = numpy.random.default_rng(3).bytes(300)
+    (tmp_path / "a.gif").write_bytes(content)
+    with pytest.raises(ClipWarning, match="damaged"):
+        read_clip(tmp_path / "a.gif")
+
+
+def test_pictures_that_do_not_come_out_of_the_decoder_are_counted(tmp_path, monkeypatch):
+    from course.clips import decoding
+
+    path, decode = encode(tmp_path / "a.mp4", numbered(8)), decoding._frames
+    monkeypatch.setattr(
+        decoding, "_frames", lambda packet, context: [f for f in decode(packet, context) if f.pts]
+    )
+    with pytest.warns(ClipWarning, match="1 of its 8 pictures did not come out"):
+        assert read_clip(path).n_frames == 7
+
+
+def test_the_time_of_each_picture_is_read_without_decoding_it(tmp_path, monkeypatch):
+    pages = [Image.fromarray(picture) for picture in numbered(5)]
+    times = {"save_all": True, "append_images": pages[1:], "duration": [100, 100, 2000, 100, 0]}
+    pages[0].save(tmp_path / "a.webp", lossless=True, **times)
+    with closing(Animation(tmp_path / "a.webp", Findings())) as animation:
+        told, found = animation.timing, animation._decoded_durations(5)
+    assert found == times["duration"] and not told.even and told.last == pytest.approx(2.3)
+    monkeypatch.setattr(Animation, "_decoded_durations", lambda *_: pytest.fail("decoded"))
+    with pytest.warns(ClipWarning, match="uneven"):
+        assert numbers(read_clip(tmp_path / "a.webp").frames) == list(range(5))
 
 
 def test_a_whole_file_warns_of_nothing(tmp_path):

@@ -40,7 +40,7 @@ def edit(source, tmp_path, capsys):
 
     def run(*options: object, clip: Path = source, output: str | Path = "out.mp4"):
         capsys.readouterr()
-        arguments = ["edit", clip, *PROMPTS, *QUICK, *options, "--output", tmp_path / output]
+        arguments = ["edit", clip, *PROMPTS, *QUICK, "--output", tmp_path / output, *options]
         status = main([str(argument) for argument in arguments])
         told = capsys.readouterr()
         assert status == 0 or len(told.err.strip().splitlines()) == 1
@@ -66,7 +66,10 @@ BAD = [
     ("--seed", "-1"), ("--steps", "0"), ("--frames", "1"), ("--start", "-1"), ("--fps", "0"),
     ("--fps", "nan"), ("--size", "0"), ("--size", "64x"), ("--fit", "cut"), ("--skip", "-1"),
     ("--filter-sigma", "nan"), ("--finetune", "many"), ("--start", "99"), ("--fps", "60"),
-    ("--frames", "100000"), ("--size", "67"),
+    ("--frames", "100000"), ("--size", "67"), ("--skip", "2"), ("--steps", "1001"),
+    ("--decode-chunk", str(2**70)), ("--rank", str(2**31)), ("--target", ' ,;"'),
+    ("--source", "\u200b"), ("--depth", "https://example.org/a.mp4"), ("--adapter", ""),
+    ("--output", "https://example.org/a.mp4"), ("--adapter", "there/is/none"),
 ]  # fmt: skip
 
 
@@ -76,19 +79,39 @@ def test_a_bad_value_is_refused_by_the_name_of_its_option(edit, tmp_path, option
     assert status == 2 and option in error and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", [("--learning-rate", "inf"), ("--prompt", " "), ("--rank", "0")])
-def test_a_bad_value_of_finetune_is_refused(source, tmp_path, capsys, option):
-    arguments = ["--prompt", "a red circle", "--output", str(tmp_path / "a"), "=".join(option)]
+BAD_TRAINING = [
+    ["--learning-rate", "inf"], ["--prompt", " "], ["--prompt", "."], ["--rank", "0"],
+    ["--rank", str(2**70)], ["--windows", str(2**70)], ["--tokens", "0", str(2**70)],
+    ["--timesteps", "1", "0"], ["--timesteps", "0", "nan"], ["--no-adapter"], ["--targets", "none"],
+    ["--window", "2"], ["--temporal", "frames", "--frames", "2"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", BAD_TRAINING)
+def test_a_bad_value_of_finetune_is_refused(source, tmp_path, capsys, options):
+    arguments = ["--prompt", "a red circle", "--output", str(tmp_path / "a"), *options]
     assert main(["finetune", str(source), *arguments]) == 2
-    assert option[0] in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert options[0] in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "0", "", str(2**70)])
+@pytest.mark.parametrize("option", ["render --frames", "render --size", "ledger --budget"])
+def test_a_bad_value_of_another_command_is_refused(tmp_path, capsys, option, value):
+    command, name = option.split()
+    output = ["--output", str(tmp_path / "a.mp4")] if command == "render" else []
+    assert main([command, *output, f"{name}={value}"]) == 2
+    told = capsys.readouterr().err
+    assert name in told and len(told.splitlines()) == 1 and not list(tmp_path.iterdir())
 
 
 def test_the_choices_of_finetune_are_those_of_the_package():
+    from course.adapters.lora import _TARGETS
     from course.finetune import WEIGHTS
     from course.finetune.objective import LEAST_FRAMES
 
     assert tuple(WEIGHTS) == finetune_options.WEIGHTS
     assert tuple(LEAST_FRAMES) == finetune_options.TEMPORAL
+    assert tuple(_TARGETS) == finetune_options.TARGETS
 
 
 def test_training_that_runs_away_stops_and_keeps_nothing(source, tmp_path, capsys):
@@ -270,6 +293,11 @@ SPOILT = {
     "nan": (lambda key, w: w * float("nan"), "not finite"),
     "zero": (lambda key, w: w * 0, "zeros"),
     "int8": (lambda key, w: w.to(torch.int8), "floating point"),
+    "untrained": (lambda key, w: w * ("lora_A" in key), "changes nothing"),
+    "one without B": (
+        lambda key, w: None if key.endswith("0.attn2.to_q.lora_B.weight") else w,
+        "has no",
+    ),
 }
 
 
@@ -282,6 +310,25 @@ def test_a_spoilt_adapter_is_one_line_that_names_it(edit, adapter, tmp_path, kin
     save_file(changed, tmp_path / "bad" / "pytorch_lora_weights.safetensors")
     status, _, error = edit("--adapter", tmp_path / "bad")
     assert status == 2 and told in error and str(tmp_path / "bad") in error
+
+
+@pytest.mark.parametrize("kind", ["empty", "pipe", "folder"])
+def test_a_place_without_an_adapter_is_told_before_the_model_is_loaded(
+    edit, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr("course.models.load", lambda *_, **__: pytest.fail("worked in vain"))
+    file = tmp_path / "a" / "pytorch_lora_weights.safetensors"
+    file.parent.mkdir()
+    {"empty": lambda _: None, "pipe": os.mkfifo, "folder": os.mkdir}[kind](file)
+    status, _, error = edit("--adapter", file.parent)
+    assert status == 2 and str(file.parent) in error and "no safetensors file" in error
+
+
+@pytest.mark.parametrize("option", ["clip", "--depth", "--output"])
+def test_a_name_that_no_file_can_have_is_told_in_full(edit, option):
+    value = "a\0b.mp4"
+    status, _, error = edit(clip=value) if option == "clip" else edit(option, value)
+    assert status == 2 and "a\\x00b.mp4" in error
 
 
 def test_the_file_of_an_adapter_is_as_good_as_its_folder(edit, adapter):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import signal
+import time
 
 import pytest
-from launching import launch
+from launching import launch, started
 
 from course.__main__ import main
 from course.commands.results import FILE
@@ -63,6 +65,7 @@ FAULTS = {
     "clip by path": (HEADER, [line("/etc/passwd")], "inside the folder"),
     "no clip": (HEADER, [",x,y"], "line 2: clip is empty"),
     "no prompt": (HEADER, ["a.mp4,x,  "], "line 2: target is empty"),
+    "no word": (HEADER, ["a.mp4,x,..."], "line 2: target is empty"),
     "a comma": (HEADER, ["a.mp4,a circle, red,x"], "quotation marks"),
     "a cell too few": (HEADER, ["a.mp4,x"], "not as many cells"),
     "the same twice": (HEADER, [line("a.mp4")] * 2, "line 3 asks for the same edit as line 2"),
@@ -215,6 +218,19 @@ def test_two_processes_take_the_lines_in_turn_and_write_one_table(clips, tmp_pat
     ) == sorted(file.name for file in (tmp_path / "two").iterdir())
     for name, record in one.items():
         assert {**record, "seconds": ""} == {**two[name], "seconds": ""}
+
+
+def test_two_processes_that_are_killed_go_on_where_they_were(clips, tmp_path):
+    path, output = table(tmp_path, *map(line, ("a.mp4", "b.mp4", "c.mp4"))), tmp_path / "out"
+    command = ["-m", "course", *arguments(clips, path, output)]
+    with started(2, command) as process:
+        while process.poll() is None and not (output / "a_similarity.png").exists():
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert len(answers(output)) == 3  # never half a table
+    done = launch(2, [*command, "--resume"])
+    assert done.returncode == 0, done.stderr
+    assert {record["state"] for record in answers(output).values()} == {"done"}
 
 
 def test_ctrl_c_ends_the_rest_even_where_a_library_swallows_it(clips, tmp_path, monkeypatch):
