@@ -1,0 +1,94 @@
+"""What of a lesson becomes a slide: nothing empty, nothing twice, no answer before its question."""
+
+from __future__ import annotations
+
+import base64
+import io
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from PIL import Image
+
+from classroom.display.explorer import explorers
+from classroom.site.pictures import Pictures
+from classroom.slides.choose import LONG, MOST, deck
+
+v4 = nbformat.v4
+LESSON = SimpleNamespace(number=1, facts={"title": "A lesson", "paper": "Eq. 1"})
+QUESTION = "**Predict.** Is it so?"
+
+
+@pytest.fixture
+def slides(tmp_path):
+    """Return a function that makes a deck of Markdown texts and code cells: kinds and texts."""
+
+    def made(*cells) -> list[tuple[str, str]]:
+        cells = [v4.new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
+        found = deck(LESSON, v4.new_notebook(cells=cells), Pictures(tmp_path))
+        return [(c.metadata["slideshow"]["slide_type"], c.source) for c in found.cells[1:]]
+
+    return made
+
+
+def code(source: str = "1", markup: str = ""):
+    outputs = [v4.new_output("display_data", {"text/html": markup})] if markup else []
+    return v4.new_code_cell(source, outputs=outputs)
+
+
+def answer(text: str):
+    return v4.new_markdown_cell(text, metadata={"tags": ["answer"]})
+
+
+def picture() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="A black square." src="data:image/png;base64,{data}">'
+
+
+def test_a_figure_that_comes_first_stands_beside_the_heading(slides):
+    [(kind, text)] = slides("## Colour (2 min)\n\nLook.", code(markup=picture()))
+    assert kind == "slide" and text.startswith("## Colour\n\n<img") and "black square" in text
+
+
+def test_a_question_that_comes_first_stands_beside_the_heading(slides):
+    (_, first), (_, below) = slides(f"## Colour (2 min)\n\n{QUESTION}", answer("No."))
+    assert first.startswith("## Colour") and QUESTION in first and "**Answer.** No." in below
+
+
+def test_a_section_of_points_shows_them_and_parts_them_between_two(slides):
+    items = [f"- Point {n}. {'word ' * 40}" for n in range(9)]
+    pages = slides("## What you learned (1 min)\n\n" + "\n".join(items) + "\n\nNext: more.")
+    assert len(pages) > 1 and all("Point" in text and len(text) < MOST + 200 for _, text in pages)
+    assert sum(text.count("- Point") for _, text in pages) == 9
+    assert "Next" not in pages[-1][1]
+
+
+def test_a_section_that_begins_with_code_has_the_text_below_it(slides):
+    [(_, text)] = slides("## Weights (2 min)", code("print(1)"), "They are 860 million.")
+    assert "They are 860 million." in text
+
+
+def test_what_stands_below_a_question_is_not_shown_before_it(slides):
+    pages = slides(f"## Colour (2 min)\n\n{QUESTION}", code(markup=picture()), "It is so.")
+    assert not any("It is so." in text for _, text in pages)
+
+
+def test_a_claim_is_shown_once_with_its_verdict_and_then_why(slides):
+    cell = code('card = claim("lemma_4_2")\ncard')
+    texts = [text for _, text in slides("## Bound (2 min)\n\nLook.", cell, cell)]
+    assert [sum(word in text for text in texts) for word in ("Verdict:", "Why.")] == [1, 1]
+
+
+def test_an_explorer_is_shown_as_it_stands_at_its_start(slides):
+    name, explorer = next(iter(explorers().items()))
+    [(_, text)] = slides("## Move (2 min)\n\nMove it.", code(f'explore("{name}")'))
+    assert f'alt="{explorer.picture().alt[:40]}' in text.replace("&#x27;", "'")
+
+
+def test_a_long_text_is_set_smaller_and_code_and_links_are_left_out(slides):
+    text = f"**Predict.** {'Is it so, or not? ' * 30}[Where](a.ipynb)?"
+    [(_, made)] = slides(f"## Long (2 min)\n\n{text}", code("secret = 1"))
+    assert len(text) > LONG and 'class="question long"' in made
+    assert "secret" not in made and "a.ipynb" not in made
