@@ -1,8 +1,8 @@
 """What of a lesson is shown to a room: headings, figures, questions with answers, verdicts.
 
 Each becomes a Markdown cell with a `slide_type`, which nbconvert reads: a section goes to the
-right, what belongs to it goes down. Code, exercises and their solutions are left out. An explorer
-is shown as it stands at its start, and a claim where the lesson first shows it.
+right, what belongs to it goes down. Code, exercises and their solutions are left out. A claim is
+shown where the lesson first shows it, a figure once in its section.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.builder.source import Lesson
-from classroom.display.explorer import explorers
-from classroom.site.pictures import Pictures, attribute, one_block
+from classroom.site.pictures import Pictures
+from classroom.slides.shown import FIGURE, shown
 from course.claims import VERDICTS, claim
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-FIGURES = "figures"
-"""Where the pictures lie, seen from a lesson's slides."""
 
 LONG, MOST = 420, 800
 """Characters from which a text is set smaller, and from which it goes on below."""
@@ -33,18 +30,21 @@ _ASKED = re.compile(r"^(?:\*\*Predict\.\*\*|\*(?:Ask|Discuss)[:.]\*).+?(?=\n\s*\
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _ITEM = re.compile(r"^- .+?(?=^- |\n\s*\n|\Z)", re.M | re.S)
 _FOLD = re.compile(r"</?details>|<summary>.*?</summary>")
-_SHOWN = re.compile(r"<img\b[^>]*>|<video\b.*?</video>", re.S)
 _NOT_SHOWN = ("colab", "exercise", "check")  # tags of cells
 
 
 @dataclass
 class Section:
-    """A section's title, its first paragraph, its points, and what is shown of it, in order."""
+    """A section's title, its first paragraph, its points, and what is shown of it, in order.
+
+    `asked` says whether a question waits for its answer.
+    """
 
     title: str
     lead: str
     points: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    asked: bool = False
 
     def slides(self) -> list[str]:
         """Return what stands beside the heading, then what goes below it.
@@ -53,7 +53,7 @@ class Section:
         The points are shown where there is nothing else.
         """
         shown = self.shown or ([] if self.lead else self.points)
-        if self.lead and not (shown and _is_figure(shown[0])):
+        if self.lead and not (shown and shown[0].startswith(FIGURE)):
             return [_set(self.lead, "lead"), *shown]
         return shown
 
@@ -84,13 +84,16 @@ def _sections(notebook: NotebookNode, pictures: Pictures) -> list[Section]:
         tags = cell.metadata.get("tags", [])
         if any(tag in tags for tag in _NOT_SHOWN):
             continue
+        section = found[-1]
         if cell.cell_type == "code":
-            claims = [name for name in _asked_for("claim", cell.source) if name not in told]
+            pages = shown(cell, pictures, printed=section.asked)
+            section.shown += [page for page in pages if page not in section.shown]
+            claims = [name for name in _claims(cell.source) if name not in told]
+            section.shown += [page for name in claims for page in _verdict(name)]
             told.update(claims)
-            found[-1].shown += _figures(cell, pictures)
-            found[-1].shown += [page for name in claims for page in _verdict(name)]
         elif "answer" in tags:
-            found[-1].shown += _pages(_FOLD.sub("", cell.source), "answer", "**Answer.** ")
+            section.shown += _pages(_FOLD.sub("", cell.source), "answer", "**Answer.** ")
+            section.asked = False
         elif cell.cell_type == "markdown":
             _read(cell.source, found)
     return found
@@ -106,9 +109,9 @@ def _read(text: str, found: list[Section]) -> None:
         section.lead = section.lead or _first_paragraph(text)
     if text.startswith("- ") and not section.points:
         section.points = [*_pages("\n\n".join(_ITEM.findall(text)), "points")]
-    section.shown += [
-        page for asked in _ASKED.finditer(text) for page in _pages(asked[0], "question")
-    ]
+    for asked in _ASKED.finditer(text):
+        section.shown += _pages(asked[0], "question")
+        section.asked = True
 
 
 def _title(lesson: Lesson) -> str:
@@ -119,32 +122,13 @@ def _title(lesson: Lesson) -> str:
     )
 
 
-def _figures(cell: NotebookNode, pictures: Pictures) -> Iterator[str]:
-    """Yield each picture and clip that a cell showed, with its words; an explorer at its start."""
-    shown = [output.get("data", {}).get("text/html", "") for output in cell.outputs]
-    shown += [explorers()[name].picture().data for name in _asked_for("explore", cell.source)]
-    for markup in shown:
-        for found in _SHOWN.findall(pictures.taken_out(markup, FIGURES)):
-            source, words = attribute(found, "src"), attribute(found, "alt")
-            if found.startswith("<video"):
-                words = html.escape(attribute(found, "aria-label"))
-                yield f'<video class="figure" controls aria-label="{words}" src="{source}"></video>'
-            elif words:
-                yield one_block(f'<img class="figure" alt="{html.escape(words)}" src="{source}">')
-
-
-def _is_figure(text: str) -> bool:
-    return text.startswith(("<img", "<video"))
-
-
-def _asked_for(function: str, code: str) -> Iterator[str]:
-    """Yield the names that a cell calls `claim` or `explore` with, each once."""
-    found = [
-        node.args[0].value
-        for node in ast.walk(ast.parse(code))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        if node.func.id == function and node.args and isinstance(node.args[0], ast.Constant)
-    ]
+def _claims(code: str) -> Iterator[str]:
+    """Yield the names of the claims that a cell shows, each once."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Call(ast.Name("claim"), [ast.Constant(str(name))]):
+                found.append(name)
     yield from dict.fromkeys(found)
 
 

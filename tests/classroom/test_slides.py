@@ -10,9 +10,9 @@ import nbformat
 import pytest
 from PIL import Image
 
-from classroom.display.explorer import explorers
 from classroom.site.pictures import Pictures
 from classroom.slides.choose import LONG, MOST, deck
+from classroom.slides.shown import FIGURE, LINES
 
 v4 = nbformat.v4
 LESSON = SimpleNamespace(number=1, facts={"title": "A lesson", "paper": "Eq. 1"})
@@ -40,16 +40,20 @@ def answer(text: str):
     return v4.new_markdown_cell(text, metadata={"tags": ["answer"]})
 
 
-def picture() -> str:
+def printed(text: str):
+    return v4.new_code_cell("1", outputs=[v4.new_output("stream", name="stdout", text=text)])
+
+
+def picture(width: int = 4, height: int = 4) -> str:
     buffer = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(buffer, "PNG")
+    Image.new("RGB", (width, height)).save(buffer, "PNG")
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="A black square." src="data:image/png;base64,{data}">'
+    return f'<img alt="A black box." src="data:image/png;base64,{data}">'
 
 
 def test_a_figure_that_comes_first_stands_beside_the_heading(slides):
     [(kind, text)] = slides("## Colour (2 min)\n\nLook.", code(markup=picture()))
-    assert kind == "slide" and text.startswith("## Colour\n\n<img") and "black square" in text
+    assert kind == "slide" and text.startswith(f"## Colour\n\n{FIGURE}") and "black box" in text
 
 
 def test_a_question_that_comes_first_stands_beside_the_heading(slides):
@@ -81,10 +85,30 @@ def test_a_claim_is_shown_once_with_its_verdict_and_then_why(slides):
     assert [sum(word in text for text in texts) for word in ("Verdict:", "Why.")] == [1, 1]
 
 
-def test_an_explorer_is_shown_as_it_stands_at_its_start(slides):
-    name, explorer = next(iter(explorers().items()))
-    [(_, text)] = slides("## Move (2 min)\n\nMove it.", code(f'explore("{name}")'))
-    assert f'alt="{explorer.picture().alt[:40]}' in text.replace("&#x27;", "'")
+def test_a_figure_is_shown_once_in_its_section(slides):
+    cells = [code(markup=picture())] * 2
+    assert len(slides("## Move (2 min)\n\nMove it.", *cells)) == 1
+
+
+def test_what_answers_a_question_is_shown_and_other_numbers_are_not(slides):
+    pages = slides(
+        "## Count (2 min)\n\nLook.", printed("1"), QUESTION, printed("a < 2"), answer("2.")
+    )
+    assert ["<pre" in text for _, text in pages] == [False, False, True, False]
+    assert "a &lt; 2" in pages[2][1]
+
+
+def test_more_lines_than_a_slide_holds_are_not_shown(slides):
+    text = "\n".join("word" for _ in range(LINES + 1))
+    assert not any(
+        "<pre" in page for _, page in slides(f"## A (1 min)\n\n{QUESTION}", printed(text))
+    )
+
+
+def test_the_words_of_a_low_figure_stand_below_it(slides):
+    cells = code(markup=picture(60, 10)), code(markup=picture(60, 40))
+    (_, low), (_, high) = slides("## Film (2 min)\n\nLook.", *cells)
+    assert "A black box." in low.partition('class="words"')[2] and "words" not in high
 
 
 def test_a_long_text_is_set_smaller_and_code_and_links_are_left_out(slides):
