@@ -27,6 +27,9 @@ LINES = 12
 WIDE, HIGH = 1184, 580
 """The room for a figure, in pixels: docs/slides/slides.css has the same."""
 
+_LETTERS = ((56, "printed"), (70, "printed wide"), (80, "printed wide dense"))
+"""The longest line, in characters, that each size of letters in docs/slides/slides.css holds."""
+
 _WORDS_A_LINE, _LINE = 84, 37  # of a figure's description, in characters and in pixels
 _SHOWN = re.compile(r"<img\b[^>]*>|<video\b.*?</video>", re.S)
 
@@ -46,8 +49,10 @@ def shown(cell: NotebookNode, pictures: Pictures, *, printed: bool) -> Iterator[
 
 def _printed(text: str) -> Iterator[str]:
     text = text.strip("\n")
-    if text.count("\n") < LINES:
-        yield one_block(f'{PRINTED} class="printed">{html.escape(text)}</pre>')
+    longest = max(map(len, text.splitlines()), default=0)
+    kind = next((kind for most, kind in _LETTERS if longest <= most), "printed wide")
+    if text and text.count("\n") < LINES:
+        yield one_block(f'{PRINTED} class="{kind}">{html.escape(text)}</pre>')
 
 
 def _clip(markup: str) -> Iterator[str]:

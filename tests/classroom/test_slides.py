@@ -116,3 +116,12 @@ def test_a_long_text_is_set_smaller_and_code_and_links_are_left_out(slides):
     [(_, made)] = slides(f"## Long (2 min)\n\n{text}", code("secret = 1"))
     assert len(text) > LONG and 'class="question long"' in made
     assert "secret" not in made and "a.ipynb" not in made
+
+
+@pytest.mark.parametrize(
+    ("width", "kind"),
+    [(56, "printed"), (57, "printed wide"), (80, "printed wide dense"), (81, "printed wide")],
+)
+def test_a_table_is_set_as_large_as_its_longest_line_lets_it(slides, width, kind):
+    pages = slides(f"## A (1 min)\n\n{QUESTION}", printed("x" * width))
+    assert f'<pre class="{kind}">' in pages[-1][1]
