@@ -82,7 +82,7 @@ def invitation(measured: Mapping[str, dict]) -> str:
 
 
 _OVERVIEW = """{note}
-# For teachers
+# Sheets for a class
 
 Run sheets, made from the lessons: minute by minute, what to ask and what the answer is, which
 wrong answers come and what to say to them, what the fast ones do, what to do when a laptop fails.
