@@ -48,11 +48,19 @@ def shown(cell: NotebookNode, pictures: Pictures, *, printed: bool) -> Iterator[
 
 
 def _printed(text: str) -> Iterator[str]:
-    text = text.strip("\n")
-    longest = max(map(len, text.splitlines()), default=0)
-    kind = next((kind for most, kind in _LETTERS if longest <= most), "printed wide")
-    if text and text.count("\n") < LINES:
-        yield one_block(f'{PRINTED} class="{kind}">{html.escape(text)}</pre>')
+    lines = _narrowed(text.strip("\n").splitlines())
+    longest = max(map(len, lines), default=0)
+    most, kind = next((one for one in _LETTERS if longest <= one[0]), (70, "printed wide"))
+    if 0 < sum(1 + max(0, len(line) - 1) // most for line in lines) <= LINES:
+        yield one_block(f'{PRINTED} class="{kind}">{html.escape(chr(10).join(lines))}</pre>')
+
+
+def _narrowed(lines: list[str]) -> list[str]:
+    """Return a table with at most two spaces between its columns."""
+    width = max(map(len, lines), default=0)
+    blank = [all(line[i : i + 1].strip() == "" for line in lines) for i in range(width)]
+    kept = [i for i in range(width) if not all(blank[max(0, i - 2) : i + 1]) or i < 2]
+    return ["".join(line[i : i + 1] for i in kept) for line in lines]
 
 
 def _clip(markup: str) -> Iterator[str]:

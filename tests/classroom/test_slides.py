@@ -125,3 +125,8 @@ def test_a_long_text_is_set_smaller_and_code_and_links_are_left_out(slides):
 def test_a_table_is_set_as_large_as_its_longest_line_lets_it(slides, width, kind):
     pages = slides(f"## A (1 min)\n\n{QUESTION}", printed("x" * width))
     assert f'<pre class="{kind}">' in pages[-1][1]
+
+
+def test_columns_of_a_table_come_nearer_and_stay_columns(slides):
+    pages = slides(f"## A (1 min)\n\n{QUESTION}", printed("a      b b\n1    222\n"))
+    assert ">a    b b&#10;1  222</pre>" in pages[-1][1]
