@@ -165,12 +165,15 @@ def _below(title: str, text: str) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    """Return what a text begins with; an open sentence takes the next paragraph."""
+    """Return what a text begins with, and with it the list or formula that it leads to."""
     blocks = re.split(r"\n\s*\n", text.strip())
     if blocks[0][:1] in "*#|!-<>" or _ASKED.match(blocks[0]):
         return ""
-    ends = blocks[0].endswith((".", "?", "!", ")"))
-    return _plain("\n\n".join(blocks[: 1 if ends else 2]))
+    more = blocks[1] if len(blocks) > 1 else ""
+    leads_on = more.startswith("- ") or not blocks[0].endswith((".", "?", "!", ")"))
+    if not leads_on or _ASKED.match(more) or len(blocks[0]) + len(more) > MOST:
+        more = ""
+    return _plain(f"{blocks[0]}\n\n{more}".strip())
 
 
 def _plain(text: str) -> str:

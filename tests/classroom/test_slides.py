@@ -130,3 +130,10 @@ def test_a_table_is_set_as_large_as_its_longest_line_lets_it(slides, width, kind
 def test_columns_of_a_table_come_nearer_and_stay_columns(slides):
     pages = slides(f"## A (1 min)\n\n{QUESTION}", printed("a      b b\n1    222\n"))
     assert ">a    b b&#10;1  222</pre>" in pages[-1][1]
+
+
+def test_a_first_paragraph_brings_its_list_along_and_never_a_question(slides):
+    [(_, listed)] = slides("## A (1 min)\n\nThere are two.\n\n- One.\n- Two.\n\nMore.")
+    assert "- Two." in listed and "More" not in listed
+    (_, lead), (_, asked) = slides(f"## A (1 min)\n\nThe bound:\n\n{QUESTION}")
+    assert QUESTION not in lead and QUESTION in asked
