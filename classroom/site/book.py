@@ -47,7 +47,6 @@ def book(made: Made) -> dict[str, str]:
         "lesson_list": lesson_list(made.lessons),
         "card": made.card,
         "teaching_list": _list_of_sheets(root),
-        "teaching": _teaching_of_contributing(root),
         "reference_list": "\n".join(f"reference/{name}" for name in reference_pages()),
         "measured": _without_title(_text(root, "docs/measurements.md")),
         **tables(root),
@@ -104,14 +103,6 @@ def _place(path: Path) -> tuple:
 def _list_of_sheets(root: Path) -> str:
     sheets = "\n".join(_teaching(root).values())
     return f"```{{toctree}}\n:maxdepth: 1\n\n{sheets}\n```" if sheets else ""
-
-
-def _teaching_of_contributing(root: Path) -> str:
-    """Return what CONTRIBUTING says of grading, for the page that teachers read."""
-    found = re.search(
-        r"^\*\*Teaching\.\*\*.*?(?=^## )", _text(root, "CONTRIBUTING.md"), re.M | re.S
-    )
-    return found[0].strip() if found else ""
 
 
 def _filled(text: str, fillings: Mapping[str, str], path: str) -> str:

@@ -71,6 +71,10 @@ def run(notebook: NotebookNode, name: str, *, patience: float = 1.0) -> Notebook
         except (CellExecutionError, DeadKernelError) as error:
             last = str(error).strip().splitlines()[-1]
             raise ValueError(f"{name} does not run to its end: {last}") from error
+        except AssertionError as error:
+            if client.km is not None:
+                raise
+            raise KeyboardInterrupt from error  # at Ctrl+C nbclient ends the kernel, then misses it
     if time.monotonic() > end:
         raise ValueError(_too_slow(name, limit))
     return copy

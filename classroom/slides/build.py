@@ -20,7 +20,8 @@ from classroom.site.outputs import refuse_own_paths
 from classroom.site.pictures import Pictures
 from classroom.site.run import ran
 from classroom.slides import reveal
-from classroom.slides.choose import FIGURES, deck
+from classroom.slides.choose import deck
+from classroom.slides.shown import FIGURES
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

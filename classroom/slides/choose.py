@@ -1,7 +1,8 @@
 """What of a lesson is shown to a room: headings, figures, questions with answers, verdicts.
 
 Each becomes a Markdown cell with a `slide_type`, which nbconvert reads: a section goes to the
-right, what belongs to it goes down. Code, exercises and their solutions are left out.
+right, what belongs to it goes down. Code, exercises and their solutions are left out. A claim is
+shown where the lesson first shows it, a figure once in its section.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from classroom.builder.source import Lesson
-from classroom.site.pictures import Pictures, attribute, one_block
+from classroom.site.pictures import Pictures
+from classroom.slides.shown import FIGURE, shown
 from course.claims import VERDICTS, claim
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-FIGURES = "figures"
-"""Where the pictures lie, seen from a lesson's slides."""
 
 LONG, MOST = 420, 800
 """Characters from which a text is set smaller, and from which it goes on below."""
@@ -29,18 +28,34 @@ LONG, MOST = 420, 800
 _SECTION = re.compile(r"^## ([^\n]+?)(?: \(\d+ min\))?(?:\n+(.*))?$", re.S)
 _ASKED = re.compile(r"^(?:\*\*Predict\.\*\*|\*(?:Ask|Discuss)[:.]\*).+?(?=\n\s*\n|\Z)", re.M | re.S)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_ITEM = re.compile(r"^- .+?(?=^- |\n\s*\n|\Z)", re.M | re.S)
 _FOLD = re.compile(r"</?details>|<summary>.*?</summary>")
-_SHOWN = re.compile(r"<img\b[^>]*>|<video\b.*?</video>", re.S)
 _NOT_SHOWN = ("colab", "exercise", "check")  # tags of cells
 
 
 @dataclass
 class Section:
-    """A section's title, its first paragraph, and what is shown of it, in order."""
+    """A section's title, its first paragraph, its points, and what is shown of it, in order.
+
+    `asked` says whether a question waits for its answer.
+    """
 
     title: str
     lead: str
+    points: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    asked: bool = False
+
+    def slides(self) -> list[str]:
+        """Return what stands beside the heading, then what goes below it.
+
+        Beside it stands a figure if that comes first, else the first paragraph, else a question.
+        The points are shown where there is nothing else.
+        """
+        shown = self.shown or ([] if self.lead else self.points)
+        if self.lead and not (shown and shown[0].startswith(FIGURE)):
+            return [_set(self.lead, "lead"), *shown]
+        return shown
 
 
 def deck(lesson: Lesson, notebook: NotebookNode, pictures: Pictures) -> NotebookNode:
@@ -55,34 +70,48 @@ def deck(lesson: Lesson, notebook: NotebookNode, pictures: Pictures) -> Notebook
     cells = [_cell("slide", _title(lesson))]
     cells += [_cell("subslide", _below(facts["title"], text)) for text in opening.shown]
     for section in sections:
-        shown = list(section.shown)
-        first = shown.pop(0) if shown and _is_figure(shown[0]) else _set(section.lead, "lead")
+        first, *below = section.slides() or [""]
         cells.append(_cell("slide", f"## {section.title}\n\n{first}"))
-        cells += [_cell("subslide", _below(section.title, text)) for text in shown]
+        cells += [_cell("subslide", _below(section.title, text)) for text in below]
     for number, cell in enumerate(cells):
         cell.id = f"slide-{number:03d}"  # the same lesson gives the same slides
     return nbformat.v4.new_notebook(cells=cells, metadata={"title": facts["title"]})
 
 
 def _sections(notebook: NotebookNode, pictures: Pictures) -> list[Section]:
-    found = [Section("", "")]
+    found, told = [Section("", "")], set()
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if any(tag in tags for tag in _NOT_SHOWN):
             continue
+        section = found[-1]
         if cell.cell_type == "code":
-            found[-1].shown += [*_figures(cell, pictures), *_verdicts(cell.source)]
+            pages = shown(cell, pictures, printed=section.asked)
+            section.shown += [page for page in pages if page not in section.shown]
+            claims = [name for name in _claims(cell.source) if name not in told]
+            section.shown += [page for name in claims for page in _verdict(name)]
+            told.update(claims)
         elif "answer" in tags:
-            found[-1].shown += _pages(_FOLD.sub("", cell.source), "answer", "**Answer.** ")
+            section.shown += _pages(_FOLD.sub("", cell.source), "answer", "**Answer.** ")
+            section.asked = False
         elif cell.cell_type == "markdown":
-            if heading := _SECTION.match(cell.source):
-                found.append(Section(_plain(heading[1]), _first_paragraph(heading[2] or "")))
-            found[-1].shown += [
-                page
-                for asked in _ASKED.finditer(cell.source)
-                for page in _pages(asked[0], "question")
-            ]
+            _read(cell.source, found)
     return found
+
+
+def _read(text: str, found: list[Section]) -> None:
+    """Take a heading, a first paragraph, points and questions from a text of the lesson."""
+    if heading := _SECTION.match(text):
+        found.append(Section(_plain(heading[1]), ""))
+        text = heading[2] or ""
+    section = found[-1]
+    if not section.shown:  # what stands below a figure or a question may tell the answer
+        section.lead = section.lead or _first_paragraph(text)
+    if text.startswith("- ") and not section.points:
+        section.points = [*_pages("\n\n".join(_ITEM.findall(text)), "points")]
+    for asked in _ASKED.finditer(text):
+        section.shown += _pages(asked[0], "question")
+        section.asked = True
 
 
 def _title(lesson: Lesson) -> str:
@@ -93,36 +122,26 @@ def _title(lesson: Lesson) -> str:
     )
 
 
-def _figures(cell: NotebookNode, pictures: Pictures) -> Iterator[str]:
-    """Yield each picture and clip that a cell showed, with its words."""
-    for output in cell.outputs:
-        markup = output.get("data", {}).get("text/html", "")
-        for found in _SHOWN.findall(pictures.taken_out(markup, FIGURES)):
-            source, words = attribute(found, "src"), attribute(found, "alt")
-            if found.startswith("<video"):
-                words = html.escape(attribute(found, "aria-label"))
-                yield f'<video class="figure" controls aria-label="{words}" src="{source}"></video>'
-            elif words:
-                yield one_block(f'<img class="figure" alt="{html.escape(words)}" src="{source}">')
-
-
-def _is_figure(text: str) -> bool:
-    return text.startswith(("<img", "<video"))
-
-
-def _verdicts(code: str) -> Iterator[str]:
-    """Yield what the paper says and the verdict, and below it why, for each claim of a cell."""
+def _claims(code: str) -> Iterator[str]:
+    """Yield the names of the claims that a cell shows, each once."""
+    found = []
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.Call(ast.Name("claim"), [ast.Constant(str(name))]):
-                found = claim(name)
-                said = f"**{found.title}** ({found.source})\n\n{found.statement}"
-                verdict = f"\n\n**Verdict: {VERDICTS[found.verdict]}.**"
-                yield from _pages(said + verdict, f"verdict {found.verdict}")
-                why = f"**Why.** {found.reason}"
-                if found.repaired:
-                    why += f"\n\n**What is true instead.** {found.repaired}"
-                yield from _pages(why, f"verdict {found.verdict}")
+                found.append(name)
+    yield from dict.fromkeys(found)
+
+
+def _verdict(name: str) -> Iterator[str]:
+    """Yield what the paper says and the verdict on it, and below it why."""
+    found = claim(name)
+    said = f"**{found.title}** ({found.source})\n\n{found.statement}"
+    verdict = f"\n\n**Verdict: {VERDICTS[found.verdict]}.**"
+    yield from _pages(said + verdict, f"verdict {found.verdict}")
+    why = f"**Why.** {found.reason}"
+    if found.repaired:
+        why += f"\n\n**What is true instead.** {found.repaired}"
+    yield from _pages(why, f"verdict {found.verdict}")
 
 
 def _pages(text: str, kind: str, begin: str = "") -> Iterator[str]:
@@ -146,12 +165,15 @@ def _below(title: str, text: str) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    """Return what a section begins with; an open sentence takes the next paragraph."""
+    """Return what a text begins with, and with it the list or formula that it leads to."""
     blocks = re.split(r"\n\s*\n", text.strip())
     if blocks[0][:1] in "*#|!-<>" or _ASKED.match(blocks[0]):
         return ""
-    ends = blocks[0].endswith((".", "?", "!", ")"))
-    return _plain("\n\n".join(blocks[: 1 if ends else 2]))
+    more = blocks[1] if len(blocks) > 1 else ""
+    leads_on = more.startswith("- ") or not blocks[0].endswith((".", "?", "!", ")"))
+    if not leads_on or _ASKED.match(more) or len(blocks[0]) + len(more) > MOST:
+        more = ""
+    return _plain(f"{blocks[0]}\n\n{more}".strip())
 
 
 def _plain(text: str) -> str:

@@ -9,11 +9,14 @@ from classroom.teaching.needs import OPENING, parts
 from classroom.teaching.plans import Plan, Plans, left_out
 from classroom.teaching.sheet import NOTE
 
-DOWNLOAD = "478 MB"
-"""A learner's wheels, as `make wheelhouse LEARNER=1` prints; deploy/README.md says the same."""
+DOWNLOAD, DISK = "478 MB", "2.1 GB"
+"""A learner's wheels, as `make wheelhouse LEARNER=1` prints, and their `.venv` once installed.
 
-DISK, ENVIRONMENT = "2.3 GB", "with the CPU build of PyTorch"
-"""What an installed environment takes: the README says the same, and a test compares them."""
+The README and deploy/README.md say the same, and a test compares them.
+"""
+
+FREE, ENVIRONMENT = "3 GB", "with the CPU build of PyTorch"
+"""Disk that is enough for `.venv`, pip's copy of the download, and the course itself."""
 
 
 def overview(plans: Plans) -> str:
@@ -74,12 +77,12 @@ def invitation(measured: Mapping[str, dict]) -> str:
     """Return a text to send to those who will come; `measured` is what the lessons took."""
     peak = max((entry["memory_mib"] for entry in measured.values()), default=0)
     return _INVITATION.format(
-        note=NOTE, disk=DISK, download=DOWNLOAD, environment=ENVIRONMENT, peak=peak
+        note=NOTE, free=FREE, disk=DISK, download=DOWNLOAD, environment=ENVIRONMENT, peak=peak
     )
 
 
 _OVERVIEW = """{note}
-# For teachers
+# Sheets for a class
 
 Run sheets, made from the lessons: minute by minute, what to ask and what the answer is, which
 wrong answers come and what to say to them, what the fast ones do, what to do when a laptop fails.
@@ -131,9 +134,9 @@ on <date> at <place> we take a video editing method apart, on your own laptop. P
 with its charger, and install the course at home: it is too large for the network of the room. It
 downloads about as much as `make wheelhouse LEARNER=1` gathers: {download}.
 
-**You need** a 64-bit laptop with Linux, macOS or Windows, Python 3.11 or newer, {disk} of free disk
-({environment}), and 4 GB of memory; no lesson takes more than {peak} MiB of it. No GPU, no account,
-and after the installation no network.
+**You need** a 64-bit laptop with Linux, macOS or Windows, Python 3.11 or newer, {free} of free disk
+({disk} of it stay taken, {environment}), and 4 GB of memory; no lesson takes more than {peak} MiB
+of it. No GPU, no account, and after the installation no network.
 
 **Linux and macOS**, in a terminal, in the folder of the course:
 

@@ -31,6 +31,8 @@ PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
 WIDTHS = {"a phone": 360, "200 % zoom": 640, "a desktop": 1280}
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 MATHS = "() => window.MathJax?.startup?.promise"
+CUT = """() => [...document.querySelectorAll('.cell_input pre')]
+    .map(each => each.scrollWidth > each.clientWidth + 1)"""
 SHOWN = ".explorer-pictures img:not([hidden])"
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -48,6 +50,7 @@ class Visit:
     anchors: set[str]
     alts: list[tuple[str, str]]
     widths: dict[str, int]
+    cut: list[bool]
     errors: list[str] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
 
@@ -136,6 +139,7 @@ def seen(page) -> Visit:
         set(page.evaluate("() => [...document.querySelectorAll('[id]')].map(each => each.id)")),
         page.evaluate("() => [...document.images].map(i => [i.getAttribute('src'), i.alt])"),
         widths,
+        page.evaluate(CUT),
     )
 
 
@@ -175,6 +179,11 @@ def test_every_link_within_the_site_leads_somewhere(visits, html, url):
 def test_no_page_scrolls_sideways(visits, words):
     wide = {name: visit.widths[words] for name, visit in visits.items()}
     assert {name: pixels for name, pixels in wide.items() if pixels > 0} == {}
+
+
+def test_code_is_seen_whole_on_a_desktop(visits):
+    cut = [each for visit in visits.values() for each in visit.cut]
+    assert len(cut) > 100 and sum(cut) < 0.1 * len(cut)
 
 
 def test_search_finds_lambert(page, url):

@@ -29,7 +29,7 @@ SEEN = """() => {
   const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale();
   const boxes = [...slide.querySelectorAll('*')].filter(e => !e.closest('mjx-assistive-mml, svg'))
     .map(e => e.getBoundingClientRect()).filter(b => b.width && b.height);
-  const letters = [...slide.querySelectorAll('p, li, h1, h2, td, th, code')]
+  const letters = [...slide.querySelectorAll('p, li, h1, h2, td, th, code, pre')]
     .filter(e => e.textContent.trim() && e.getClientRects().length)
     .map(e => parseFloat(getComputedStyle(e).fontSize));
   const images = [...slide.querySelectorAll('img, video')];
@@ -39,6 +39,8 @@ SEEN = """() => {
     smallest: Math.min(99, ...letters),
     words: images.map(i => i.getAttribute('alt') || i.getAttribute('aria-label') || ''),
     blank: images.filter(i => i.tagName == 'IMG' && !i.naturalWidth).length,
+    bare: ![...slide.querySelectorAll('p:not(.where), li, pre, img, video')].some(
+      e => e.textContent.trim() || e.getClientRects().length),
     text: slide.innerText.trim(), raw: slide.innerText.includes('$'),
     at: JSON.stringify(Reveal.getIndices()),
   };
@@ -110,6 +112,10 @@ def each(shown):
 
 def test_no_slide_has_an_error_or_asks_another_host(shown):
     assert shown["faults"] == []
+
+
+def test_no_slide_is_a_heading_alone(shown):
+    assert [name for name, slide in each(shown) if slide["bare"]] == []
 
 
 def test_nothing_goes_beyond_the_edge_of_a_slide(shown):

@@ -17,7 +17,7 @@ from classroom.teaching.cut import cut, is_prefix, run
 from classroom.teaching.fit import fit
 from classroom.teaching.minutes import Work, count_words, work
 from classroom.teaching.needs import closure, imports_left_out, names, needs, parts
-from classroom.teaching.pages import DISK, DOWNLOAD
+from classroom.teaching.pages import DISK, DOWNLOAD, FREE
 from classroom.teaching.plans import FILE, left_out, read_plans
 from classroom.teaching.questions import lead, questions, tasks
 from classroom.teaching.sheet import sheet
@@ -359,9 +359,11 @@ def test_a_cut_keeps_the_whole_of_what_it_keeps():
 def test_the_invitation_says_what_the_readme_and_the_measurements_say():
     text = (ROOT / "teaching" / "invitation.md").read_text()
     peak = max(entry["memory_mib"] for entry in read_measured(ROOT).values())
-    assert f"{peak} MiB" in text and f"{DISK} of free" in text
-    assert DISK in (ROOT / "README.md").read_text()
-    assert f"| the folder | {DOWNLOAD} |" in (ROOT / "deploy" / "README.md").read_text()
+    assert f"{peak} MiB" in text and f"{FREE} of free" in text and f"{DISK} of it" in text
+    assert f"{DOWNLOAD} and {DISK}." in (ROOT / "README.md").read_text()
+    assert f"{DISK} of disk" in (ROOT / "docs/site/index.md").read_text()
+    deploy = (ROOT / "deploy/README.md").read_text()
+    assert f"| the folder | {DOWNLOAD} |" in deploy and f"on the disk | {DISK} |" in deploy
     assert (
         "not run" in text and "make" not in text[text.index("py -3.11") : text.index("py --list")]
     )
