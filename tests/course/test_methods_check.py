@@ -8,7 +8,8 @@ import pytest
 import torch
 from method_tasks import linked, random, tiny_pipe, tiny_task
 
-from course.clips import Scene, render
+from course.__main__ import main
+from course.clips import Scene, render, write_clip
 from course.editing import edit
 from course.methods import Outcome, Task, Texts, prompt_check
 from course.methods.prompt_check import prompt_share
@@ -92,6 +93,16 @@ def test_towards_the_source_nothing_is_checked(tiny):
 def test_a_negative_number_of_tries_is_refused(tiny):
     with pytest.raises(ValueError, match="tries must be 0 or more, got -1"):
         linked(tiny_task(tiny), "prompt_check", tries=-1)
+
+
+def test_the_command_says_in_one_line_what_the_model_does_not_find(tmp_path, says, capsys):
+    says += [-0.4, 0.2, 0.1]
+    clip, output = tmp_path / "clip.mp4", tmp_path / "edit.mp4"
+    write_clip(render(Scene(), n_frames=2), clip)
+    typed = ["edit", str(clip), "--source", "a red circle", "--target", "a red square"]
+    assert main([*typed, "--output", str(output), "--steps", "2", "--skip", "0"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "share 0.20" in line]
+    assert "note: the model itself does not find the target prompt" in line
 
 
 def test_a_check_leaves_a_good_edit_as_it_was(embedded):
