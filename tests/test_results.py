@@ -29,3 +29,11 @@ def test_the_rank_correlations_of_lesson_10_are_those_of_the_benchmark_of_edits(
     shown = json.loads((ROOT / "lessons/video_edit/ranks.json").read_text())
     measured = {name: value for name, value, *_ in rank_rows(report["ranks"])}
     assert shown["ranks"] == pytest.approx(measured, abs=1e-3) and shown["scenes"] == 44
+
+
+def test_what_lesson_12_says_of_rings_is_what_was_measured():
+    rows = json.loads((RESULTS / "methods_rings.json").read_text())
+    asked = [rows[name]["asked"] for name in ("the default, no check", "the default")]
+    text = (ROOT / "lessons/frames_together/lesson.md").read_text()
+    assert "from {:.0f} to {:.0f} %".format(*asked) in text
+    assert {row["scenes"] for row in rows.values()} == {12}
