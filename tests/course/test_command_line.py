@@ -43,7 +43,9 @@ def edit(source, tmp_path, capsys):
         arguments = ["edit", clip, *PROMPTS, *QUICK, "--output", tmp_path / output, *options]
         status = main([str(argument) for argument in arguments])
         told = capsys.readouterr()
-        assert status == 0 or len(told.err.strip().splitlines()) == 1
+        # What the model does not find in an edit of two steps is a note, not an error.
+        errors = [line for line in told.err.strip().splitlines() if "note: " not in line]
+        assert status == 0 or len(errors) == 1
         return status, told.out, told.err
 
     return run

@@ -79,12 +79,12 @@ def test_plain_diffusers_finds_the_adapter_beside_tokens_and_checkpoint(clip, tm
 @pytest.mark.parametrize(
     "options, wanted",
     [
-        (["--window", "2"], "window: 2 came; wanted is a whole number of 3"),
+        (["--window", "2"], "--window is 2; --temporal frames compares 3"),
         (["--prompt", "a red zebra"], "zebra"),
-        (["--no-adapter"], "nothing to train"),
+        (["--no-adapter"], "trains the tokens alone, and there are none"),
         (["--resume"], "without resuming"),
-        (["--targets", "most"], "cross, all"),
-        (["--frames", "2"], "frames of the clip: 2 came"),
+        (["--targets", "most"], "choose from 'cross', 'all'"),
+        (["--frames", "2"], "2 frames are chosen; --temporal frames compares 3"),
         (["--model", "no/such/folder"], "no/such/folder"),
     ],
 )

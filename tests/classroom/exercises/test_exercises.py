@@ -98,6 +98,8 @@ FITTING = {
     ("counterexample_upper_bound", "only_reaches_the_limit"),
     ("counterexample_upper_bound", "made_f_long"),
     ("stuck_clip", "not_stationary"),
+    ("spatial_weights", "steps_along_the_axes"),
+    ("second_difference_eigenvalues", "last_angle_is_pi"),
     ("steepest_logits", "two_a_little_ahead"),
     ("power_iteration", "largest_singular_value"),
     ("error_along_flow", "against_its_own_warp"),

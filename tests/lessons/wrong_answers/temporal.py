@@ -168,7 +168,7 @@ SLIPS = {
         lambda x, rate: (_norms(x) + (rate * _norms(temporal_loss_gradient(x))).square()).sqrt(),
     ],
     "safe_step_size": [
-        lambda x: float(_norms(x).min() ** 2) * (len(x) - 2) / 32,
+        (lambda x: float(_norms(x).min() ** 2) * (len(x) - 2) / 32, "one_frame_too_few"),
         (lambda x: float(_norms(x).min() ** 2) * (len(x) - 1) / 16, "took_the_limit"),
         lambda x: float(_norms(x).min() ** 2) / (32 * (len(x) - 1)),
         lambda x: float(_norms(x).min() ** -2) * (len(x) - 1) / 32,
