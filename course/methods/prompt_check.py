@@ -27,8 +27,7 @@ LEVEL = 0.6
 """How far on the way to noise the prompts are compared: there shapes show, details do not."""
 DRAWS = 4
 ENOUGH = 0.5
-"""The share of a prompt from which it counts as shown. Edits that the judge accepts have 0.79 and
-more here, those that it refuses less than 0."""
+"""The share of a prompt from which it counts as shown: halfway between neither and the target."""
 
 
 def link(task: Task, *, tries: int | None = None) -> Task:
@@ -43,23 +42,26 @@ def link(task: Task, *, tries: int | None = None) -> Task:
         raise ValueError(f"tries must be 0 or more, got {tries}")
 
     def until_shown(given: Task, run: Callable[[Task], Outcome]) -> Outcome:
-        best, most = run(given), -math.inf
-        if not has_values(best.latents):
-            return best
-        outcome = best
-        for count in range(1, tries + 1):
-            share = float(prompt_share(given, outcome.latents))
+        best, most = None, -math.inf
+        for count in range(tries):
+            tried = _stronger(given, 2**count) if count else given
+            outcome = run(tried)
+            if not has_values(outcome.latents):
+                return outcome
+            share = float(prompt_share(tried, outcome.latents))
             if share > most:
                 best, most = outcome, share
-            if most >= ENOUGH or count == tries:
-                break
-            guidance = given.guidance * 2**count
-            outcome = run(replace(given, guidance=guidance, label=f", guidance {guidance:g}"))
-        if most < ENOUGH:
-            _warn(most)
+            if most >= ENOUGH:
+                return best
+        _warn(most)
         return best
 
     return replace(task, until=until_shown) if tries else task
+
+
+def _stronger(task: Task, factor: int) -> Task:
+    guidance = task.guidance * factor
+    return replace(task, guidance=guidance, label=f"{task.label}, guidance {guidance:g}")
 
 
 def prompt_share(task: Task, latents: Tensor) -> Tensor:
@@ -76,9 +78,10 @@ def prompt_share(task: Task, latents: Tensor) -> Tensor:
         for _ in range(DRAWS):
             noise = task.noise(shared=True)
             noisy = add_noise(latents, noise, timestep, task.schedule)
-            one, other = source(noisy, timestep), target(noisy, timestep)
-            gain = gain + ((one - noise).square() - (other - noise).square()).float().sum()
-            apart = apart + (one - other).square().float().sum()
+            # In float32: the two errors are nearly alike, and half precision would lose the rest.
+            one, other = (predict(noisy, timestep).float() for predict in (source, target))
+            gain = gain + ((one - noise).square() - (other - noise).square()).sum()
+            apart = apart + (one - other).square().sum()
             bar.update()
     return torch.where(apart > 0, gain / apart, 1.0)
 
