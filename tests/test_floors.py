@@ -162,7 +162,6 @@ OTHER_SIZES = {
     "course.methods.task": "one task, which every method works on",
     "course.editing.measure": "the metrics of one edit, in one function",
     "course.finetune.progress": "what a step reports, without torch",
-    "lessons.cosine_similarity.exercises.similarity": "an exercise with its wrong answers",
     "training.data": "one generator of batches",
     "training.export": "one command",
     "training.initial": "one copy of weights",

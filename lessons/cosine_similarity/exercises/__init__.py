@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from classroom.exercises.exercise import Exercise
 from lessons.cosine_similarity.exercises.gradient import COSINE_GRADIENT
+from lessons.cosine_similarity.exercises.neighbours import ADJACENT_SIMILARITY
 from lessons.cosine_similarity.exercises.norms import COUNTEREXAMPLE_UPPER_BOUND, GRADIENT_NORM
-from lessons.cosine_similarity.exercises.similarity import (
-    ADJACENT_SIMILARITY,
-    COSINE_AFTER_SCALING,
-    COSINE_OF_FRAMES,
-)
+from lessons.cosine_similarity.exercises.similarity import COSINE_AFTER_SCALING, COSINE_OF_FRAMES
 
 EXERCISES: tuple[Exercise, ...] = (
     COSINE_AFTER_SCALING,
