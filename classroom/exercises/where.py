@@ -30,9 +30,9 @@ def where_right(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
     for words, holds in _conditions(exercise, inputs[0]):
         found = _on(inputs, holds)
         if found == right:
-            return f"It is right where {words}, and on no other input."
+            return f"It is right where {words}, and on no other input that was tried."
         if found == [not each for each in right]:
-            return f"It is wrong where {words}, and on no other input."
+            return f"It is wrong where {words}, and on no other input that was tried."
     return None
 
 
