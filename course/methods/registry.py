@@ -36,10 +36,10 @@ from .outcome import Outcome, Passes
 from .task import Task
 
 DEFAULT_METHOD = "edit_friendly + injected_features + prompt_check + pixel_flow + kept_pixels"
-"""What `edit` does when nobody says otherwise: what came nearest to the true target of all that show
-the asked word where that is hard, too (``python -m benchmarks.methods``; without `prompt_check` it
-is 0.02 dB nearer on 60 scenes and 1.2 dB further off on swaps of rings). The flow of footage is
-estimated."""
+"""What `edit` does when nobody says otherwise: what came nearest to the true target of all that
+show the asked word where that is hard, too (``python -m benchmarks.methods``; without
+`prompt_check` it is 0.02 dB nearer on 60 scenes and 1.2 dB further off on swaps of rings). The flow
+of footage is estimated."""
 
 
 @dataclass(frozen=True)
