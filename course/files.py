@@ -102,8 +102,13 @@ def _possible(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def longest_name(folder: Path) -> int:
+    """Return how many bytes a name in a folder may have; 255 where the system does not say."""
+    return os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+
+
 def _check_name(name: str, folder: Path, path: Path) -> None:
-    longest = os.pathconf(folder, "PC_NAME_MAX")
+    longest = longest_name(folder)
     found = len(os.fsencode(name))
     if found > longest:
         raise OSError(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from course.files import check_output
+from course.files import check_output, longest_name
 
 
 def check_mp4(path: Path, option: str = "--output") -> None:
@@ -61,7 +61,7 @@ def check_outputs(
 
 
 def _check_length(file: Path, folder: Path) -> None:
-    longest = os.pathconf(folder, "PC_NAME_MAX")
+    longest = longest_name(folder)
     for part in file.absolute().relative_to(folder).parts:
         if len(os.fsencode(part)) > longest:
             raise OSError(
@@ -111,7 +111,8 @@ def claimed(path: Path, option: str = "--output") -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     name = hashlib.sha256(os.path.realpath(path).encode(errors="surrogateescape")).hexdigest()
-    lock = FileLock(Path(tempfile.gettempdir()) / f"steady-frames-{os.getuid()}-{name[:32]}.lock")
+    user = os.getuid() if hasattr(os, "getuid") else ""  # Windows has a folder for each user
+    lock = FileLock(Path(tempfile.gettempdir()) / f"steady-frames-{user}-{name[:32]}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

@@ -12,8 +12,9 @@ from types import FrameType
 from typing import NoReturn
 
 STOPPED = "stopped; no half-written file is left"
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")  # Windows has the first two
 _AGAIN = 2.0  # seconds until an interrupt that did not end the block is raised once more
+_ALARM = getattr(signal, "SIGALRM", None)
 
 
 class Stop:
@@ -51,10 +52,10 @@ def _handled(stop: Stop) -> Iterator[None]:
     before, complain = {}, sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if stop.asked and number != signal.SIGALRM:  # Ctrl-C twice: cleaning up goes on
+        if stop.asked and number != _ALARM:  # Ctrl-C twice: cleaning up goes on
             return
         stop.asked = True
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        _interrupt_after(_AGAIN)
         raise KeyboardInterrupt
 
     def passed_over(swallowed: sys.UnraisableHookArgs) -> None:
@@ -62,8 +63,7 @@ def _handled(stop: Stop) -> Iterator[None]:
             complain(swallowed)
 
     if threading.current_thread() is threading.main_thread():
-        for name in _SIGNALS:
-            number = getattr(signal, name)
+        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays as it is
                 before[number] = signal.signal(number, interrupt)
         sys.unraisablehook = passed_over
@@ -71,10 +71,16 @@ def _handled(stop: Stop) -> Iterator[None]:
         yield
     finally:
         if stop.asked:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _interrupt_after(0)
         sys.unraisablehook = complain
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt_after(seconds: float) -> None:
+    """Let an interrupt come again after some seconds, where the system can; 0: not any more."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def leave(status: int) -> NoReturn:

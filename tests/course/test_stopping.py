@@ -120,6 +120,22 @@ def test_an_edit_that_is_stopped_leaves_whole_files_only(
     look_at(tmp_path)
 
 
+def test_a_command_runs_and_stops_where_only_posix_has_more(stop_at, tmp_path, monkeypatch, capsys):
+    """As on Windows: no such signals, no timer, no limits to ask for, no number of a user."""
+    for name in ("SIGHUP", "SIGALRM", "setitimer"):
+        monkeypatch.delattr(signal, name)
+    for name in ("pathconf", "getuid"):
+        monkeypatch.delattr(os, name)
+    clip, edit = tmp_path / "a.mp4", tmp_path / "o.mp4"
+    assert main(["render", "--frames", "3", "--output", str(clip)]) == 0
+    command = ["edit", str(clip), *PROMPTS, *QUICK, "--output", str(edit)]
+    stop_at(1, signal.SIGINT)
+    assert main(command) == 2 and not edit.exists()
+    assert capsys.readouterr().err.endswith(STOPPED)
+    stop_at(0)
+    assert main(command) == 0 and edit.exists()
+
+
 class Swallowing:
     """Python passes over what is raised where a thing ends."""
 
