@@ -6,8 +6,10 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import torch
 from method_tasks import random, still_motion, tiny_pipe, tiny_task
 
@@ -28,7 +30,7 @@ def launch(n_processes: int, arguments: list[str]) -> subprocess.CompletedProces
 
 
 def started(n_processes: int, arguments: list[str]) -> subprocess.Popen:
-    """Begin to run `python` with these arguments in several processes, a group of their own."""
+    """Begin to run `python` with these arguments in several processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,9 +40,22 @@ def started(n_processes: int, arguments: list[str]) -> subprocess.Popen:
     launcher += ["--main_process_port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
-        [*launcher, *arguments], env=environment, text=True, start_new_session=True,
+        [*launcher, *arguments], env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+
+
+def kill(launcher: int) -> None:
+    """Kill a launcher and its processes at once, and wait until they are gone.
+
+    Each of these has a session of its own, so that no signal to a group would reach it.
+    """
+    parent = psutil.Process(launcher)
+    running = [parent, *parent.children(recursive=True)]
+    for process in running:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(running)
 
 
 def outcomes(team: Team) -> dict[str, torch.Tensor]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import signal
 import time
 
 import pytest
-from launching import launch, started
+from launching import kill, launch, started
 
 from course.__main__ import main
 from course.commands.results import FILE
@@ -226,7 +225,7 @@ def test_two_processes_that_are_killed_go_on_where_they_were(clips, tmp_path):
     with started(2, command) as process:
         while process.poll() is None and not (output / "a_similarity.png").exists():
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill(process.pid)
     assert len(answers(output)) == 3  # never half a table
     done = launch(2, [*command, "--resume"])
     assert done.returncode == 0, done.stderr
