@@ -22,6 +22,10 @@ ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METH
     "the default": {"method": DEFAULT_METHOD},
     "the default, estimated flow": {"method": DEFAULT_METHOD, "estimated": True},
     "the default, guidance 6": {"method": DEFAULT_METHOD, "guidance": 6.0},
+    "the default, clip's flow alone": {
+        "method": DEFAULT_METHOD,
+        "settings": {"follow_object": False},
+    },
     "the default, no check": {"method": "edit_friendly+injected_features+pixel_flow+kept_pixels"},
     "paper + pixel_flow + kept_pixels": {"method": "paper+pixel_flow+kept_pixels"},
     "flow_edit + injected + pixel_flow + kept_pixels": {

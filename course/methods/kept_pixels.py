@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from course.clips import Clip
 
+from .masking import in_pixels
 from .task import Task
 
 
@@ -28,9 +28,6 @@ def link(task: Task) -> Task:
 def blended(source: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
     """Return frames (T, 3, H, W) inside the mask and its border, the source's pixels outside.
 
-    `mask` (T, 1, h, w) is 1 where the edit may change a cell of latents. It grows by one cell,
-    since the decoder draws beyond the cell it is given, and is interpolated to pixels.
+    `mask` (T, 1, h, w) is 1 where the edit may change a cell of latents.
     """
-    grown = functional.max_pool2d(mask.to(frames), 3, stride=1, padding=1)
-    share = functional.interpolate(grown, size=frames.shape[-2:], mode="bilinear")
-    return torch.lerp(source, frames, share)
+    return torch.lerp(source, frames, in_pixels(mask, frames))

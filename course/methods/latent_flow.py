@@ -23,15 +23,17 @@ def link(task: Task, *, strength: float = 1.0, share: float = 1.0) -> Task:
     last = task.timestep_after(share)
 
     def smooth(original: Tensor, timestep: int) -> Tensor:
-        return along_flow(original, task.motion, strength) if timestep >= last else original
+        if timestep < last:
+            return original
+        return along_flow(original, task.motion, strength=strength)
 
     return replace(task, smooth=smooth)
 
 
 def along_flow(
-    cells: Tensor, motion: Motion, strength: float = 1.0, tolerance: float = math.inf
+    cells: Tensor, *motions: Motion, strength: float = 1.0, tolerance: float = math.inf
 ) -> Tensor:
-    """Return cells (T, C, h, w) averaged with both neighbours, warped to where the flow says.
+    """Return cells (T, C, h, w) averaged with both neighbours, warped to where each motion says.
 
     A frame's own cells count once, a neighbour's `strength` times the share that is visible in both
     frames, times exp(-d^2 / 2 tolerance^2), the bilateral weight (Eq. 8) of d^2, the mean square of
@@ -44,13 +46,14 @@ def along_flow(
         )
     total, weight = cells.clone(), torch.ones_like(cells[:, :1])
     first, last = slice(None, -1), slice(1, None)
-    for here, there, flow, hidden in (
-        (first, last, motion.forward, motion.lost),
-        (last, first, motion.backward, motion.new),
-    ):
-        moved = motion.carry(cells[there], flow)
-        squared = (moved - cells[here]).square().mean(1, keepdim=True)
-        counts = strength * (1 - hidden.to(cells)) * (-squared / (2 * tolerance**2)).exp()
-        total[here] += counts * moved
-        weight[here] += counts
+    for motion in motions:
+        for here, there, flow, hidden in (
+            (first, last, motion.forward, motion.lost),
+            (last, first, motion.backward, motion.new),
+        ):
+            moved = motion.carry(cells[there], flow)
+            squared = (moved - cells[here]).square().mean(1, keepdim=True)
+            counts = strength * (1 - hidden.to(cells)) * (-squared / (2 * tolerance**2)).exp()
+            total[here] += counts * moved
+            weight[here] += counts
     return total / weight

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from course.diffusion import add_noise
 
@@ -61,3 +62,12 @@ def noised_mask(task: Task, *, draws: int = NOISED_DRAWS) -> Tensor | None:
                 differences.append((source(noisy, timestep) - target(noisy, timestep)).abs())
                 bar.update()
     return difference_mask(torch.stack(differences).mean(0), task.mask_threshold)
+
+
+def in_pixels(mask: Tensor, frames: Tensor) -> Tensor:
+    """Return a mask of latents (T, 1, h, w) as shares (T, 1, H, W) of the pixels of frames.
+
+    It grows by one cell, since the decoder draws beyond the cell it is given.
+    """
+    grown = functional.max_pool2d(mask.to(frames), 3, stride=1, padding=1)
+    return functional.interpolate(grown, size=frames.shape[-2:], mode="bilinear")

@@ -60,6 +60,20 @@ class Motion:
             raise ValueError(f"{n_tokens} tokens are no coarser grid of {height} x {width} cells")
         return self.at(size)
 
+    def of_object(self, mask: Tensor) -> Motion:
+        """Return the motion of the object in a mask (T, 1, h, w) in [0, 1], visible there only.
+
+        It is one flow for each pair of frames: the mean over the mask, in which a cell counts the
+        more, the further its flow departs from the mean outside. So an object that an edit makes
+        larger than it was moves as a whole. Source: parametric motion of a layer, Wang and Adelson
+        1994, "Representing moving images with layers", with the simplest of models.
+        """
+        mask = mask.to(self.forward)
+        return Motion(
+            _flow_of_object(self.forward, mask[:-1]), _flow_of_object(self.backward, mask[1:]),
+            new=1 - mask[1:], lost=1 - mask[:-1],
+        )  # fmt: skip
+
     @staticmethod
     def carry(cells: Tensor, flow: Tensor) -> Tensor:
         """Return cells (..., N, C, h, w) read where flow (N, 2, h, w) points, bilinearly."""
@@ -87,6 +101,20 @@ class Motion:
         step = self.carry(torch.cat([flow, hidden])[None], places[:, :2])
         moved, gone = (places + step).split([2, 1], 1)
         return torch.cat([moved, gone.clamp(0, 1)], 1)
+
+
+def _flow_of_object(flow: Tensor, mask: Tensor) -> Tensor:
+    """Return flow (N, 2, h, w) that is everywhere that of what moves in a mask (N, 1, h, w)."""
+    own, outside = flow.float(), 1 - mask.float()  # squares of half precision would overflow
+    rest = _mean(own, outside)
+    departs = mask.float() * (own - rest).square().sum(1, keepdim=True)
+    return (rest + _mean(own - rest, departs)).to(flow).expand_as(flow)
+
+
+def _mean(flow: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean (N, 2, 1, 1) of a flow; 0 where nothing has a weight."""
+    total = weight.mean((2, 3), keepdim=True)
+    return (weight * flow).mean((2, 3), keepdim=True) / total.clamp_min(1e-9)
 
 
 def reverse_flow(flow: Tensor, occlusion: Tensor) -> tuple[Tensor, Tensor]:

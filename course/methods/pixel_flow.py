@@ -2,8 +2,10 @@
 
 The decoder draws every frame by itself, so its own unrest is left however steady the latents are.
 A neighbour counts as in the bilateral filter (Eq. 8): the less, the more its colour differs, so
-that a flow which is wrong there does no harm. Source: motion-compensated temporal filtering (Dubois
-and Sabri 1984); for edited videos Bonneel and others 2015, "Blind video temporal consistency".
+that a flow which is wrong there does no harm. The flow is the source's. Where the edit made the
+object larger it is the background's, so inside the mask the object's own flow counts too.
+Source: motion-compensated temporal filtering (Dubois and Sabri 1984); for edited videos Bonneel
+and others 2015, "Blind video temporal consistency"; the object's flow is ours.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ from torch import Tensor
 from course.clips import Clip
 
 from .latent_flow import along_flow
+from .masking import in_pixels
 from .motion import Motion
 from .task import Task
 
 
-def link(task: Task, *, tolerance: float = 0.2, rounds: int = 2) -> Task:
+def link(
+    task: Task, *, tolerance: float = 0.2, rounds: int = 2, follow_object: bool = True
+) -> Task:
     """Return the task whose decoded frames are averaged `rounds` times along the clip's flow.
 
+    `follow_object`: inside the mask along the object's flow as well, if there is a mask.
     Raises ValueError for a tolerance or a number of rounds that is not positive.
     """
     if tolerance <= 0 or rounds < 1:
@@ -29,9 +35,11 @@ def link(task: Task, *, tolerance: float = 0.2, rounds: int = 2) -> Task:
         )
 
     def average(frames: Tensor, source: Clip, mask: Tensor | None) -> Tensor:
-        motion = Motion.of(source.to(frames.device, frames.dtype), tuple(frames.shape[-2:]))
+        motions = [Motion.of(source.to(frames.device, frames.dtype), tuple(frames.shape[-2:]))]
+        if follow_object and mask is not None:
+            motions.append(motions[0].of_object(in_pixels(mask, frames)))
         for _ in range(rounds):
-            frames = along_flow(frames, motion, tolerance=tolerance)
+            frames = along_flow(frames, *motions, tolerance=tolerance)
         return frames
 
     return task.then(average)

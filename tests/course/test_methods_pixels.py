@@ -55,6 +55,50 @@ def test_unrest_shrinks_as_that_of_a_mean_of_three():
     assert float(middle.std()) == pytest.approx(0.01 / 3**0.5, rel=0.05)
 
 
+def moving_part(camera: float = 0.0) -> tuple[Motion, torch.Tensor]:
+    """Return a part of the pictures that moves right by one pixel a frame, and a larger mask."""
+    flow = torch.full((N_FRAMES - 1, 2, SIDE, SIDE), camera)
+    flow[:, 0, 12:20, 12:20] += 1.0
+    mask = torch.zeros(N_FRAMES, 1, SIDE, SIDE)
+    mask[..., 8:24, 8:24] = 1.0
+    return Motion(flow, -flow, 0 * mask[1:], 0 * mask[1:]), mask
+
+
+@pytest.mark.parametrize("camera", [0.0, 0.5])
+def test_the_object_s_motion_is_carried_on_into_the_whole_mask(camera):
+    motion, mask = moving_part(camera)
+    carried = motion.of_object(mask)
+    expected = torch.tensor([1.0 + camera, camera])[:, None, None].expand_as(motion.forward)
+    assert torch.allclose(carried.forward, expected, atol=1e-5)
+    assert torch.allclose(carried.backward, -expected, atol=1e-5)
+    assert torch.equal(carried.lost, 1 - mask[:-1])
+
+
+def test_where_nothing_moves_by_itself_the_object_moves_with_the_rest():
+    whole, mask = motion(0.7), moving_part()[1]
+    assert torch.allclose(whole.of_object(mask).forward, whole.forward, atol=1e-5)
+
+
+def test_the_object_s_flow_survives_half_precision():
+    motion, mask = moving_part()
+    fast = Motion(*(part.half() * 400 for part in (motion.forward, motion.backward)),
+                  motion.new.half(), motion.lost.half())  # fmt: skip
+    assert float(fast.of_object(mask).forward[0, 0, 0, 0]) == pytest.approx(400, rel=1e-3)
+
+
+def test_an_edge_beyond_the_source_s_object_stays_where_the_object_s_flow_is_followed():
+    motion, mask = moving_part()
+    frames = torch.zeros(N_FRAMES, 3, SIDE, SIDE)
+    for t in range(N_FRAMES):  # drawn larger than the part that moves
+        frames[t, :, 9:23, 9 + t : 20 + t] = 0.3
+    source = Clip(pictures(), 8.0, flow=motion.forward, occlusion=motion.lost)
+    left = [
+        (linked(tiny_task(tiny_pipe()), "pixel_flow", follow_object=follow).finish(
+            frames.clone(), source, mask) - frames).abs().mean() for follow in (True, False)
+    ]  # fmt: skip
+    assert left[0] < 0.7 * left[1]
+
+
 @pytest.mark.parametrize("settings", [{"tolerance": 0}, {"tolerance": -1.0}, {"rounds": 0}])
 def test_a_setting_that_averages_nothing_is_refused(settings):
     with pytest.raises(ValueError, match="leave pixel_flow out"):
