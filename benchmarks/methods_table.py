@@ -26,6 +26,11 @@ ENTRIES: dict[str, dict[str, object]] = {name: {"method": name} for name in METH
         "method": DEFAULT_METHOD,
         "settings": {"follow_object": False},
     },
+    "the default, estimated flow, object's too": {
+        "method": DEFAULT_METHOD,
+        "estimated": True,
+        "settings": {"follow_object": True},
+    },
     "the default, no check": {"method": "edit_friendly+injected_features+pixel_flow+kept_pixels"},
     "paper + pixel_flow + kept_pixels": {"method": "paper+pixel_flow+kept_pixels"},
     "flow_edit + injected + pixel_flow + kept_pixels": {

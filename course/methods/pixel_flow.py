@@ -21,11 +21,13 @@ from .task import Task
 
 
 def link(
-    task: Task, *, tolerance: float = 0.2, rounds: int = 2, follow_object: bool = True
+    task: Task, *, tolerance: float = 0.2, rounds: int = 2, follow_object: bool | None = None
 ) -> Task:
     """Return the task whose decoded frames are averaged `rounds` times along the clip's flow.
 
-    `follow_object`: inside the mask along the object's flow as well, if there is a mask.
+    `follow_object`: inside the mask along the object's flow as well, if there is a mask. Default:
+    where the clip knows its flow; an estimate spreads beyond the outline by itself, and is not
+    exact enough to be followed twice.
     Raises ValueError for a tolerance or a number of rounds that is not positive.
     """
     if tolerance <= 0 or rounds < 1:
@@ -36,7 +38,8 @@ def link(
 
     def average(frames: Tensor, source: Clip, mask: Tensor | None) -> Tensor:
         motions = [Motion.of(source.to(frames.device, frames.dtype), tuple(frames.shape[-2:]))]
-        if follow_object and mask is not None:
+        follow = not source.estimated if follow_object is None else follow_object
+        if follow and mask is not None:
             motions.append(motions[0].of_object(in_pixels(mask, frames)))
         for _ in range(rounds):
             frames = along_flow(frames, *motions, tolerance=tolerance)

@@ -99,6 +99,18 @@ def test_an_edge_beyond_the_source_s_object_stays_where_the_object_s_flow_is_fol
     assert left[0] < 0.7 * left[1]
 
 
+def test_an_estimated_flow_is_followed_once_unless_asked():
+    motion, mask = moving_part()
+    source = Clip(pictures(), 8.0, flow=motion.forward, occlusion=motion.lost, estimated=True)
+
+    def averaged(**settings):
+        finish = linked(tiny_task(tiny_pipe()), "pixel_flow", **settings).finish
+        return finish(pictures(1), source, mask)
+
+    assert torch.equal(averaged(), averaged(follow_object=False))
+    assert not torch.equal(averaged(), averaged(follow_object=True))
+
+
 @pytest.mark.parametrize("settings", [{"tolerance": 0}, {"tolerance": -1.0}, {"rounds": 0}])
 def test_a_setting_that_averages_nothing_is_refused(settings):
     with pytest.raises(ValueError, match="leave pixel_flow out"):
