@@ -10,7 +10,14 @@ from classroom.exercises.inputs import DTYPES, normal, scaled
 from lessons.lora_adapters.exercises.shared import LESSON
 
 # Width in, width out, rank, alpha; the square one lets transposed matrices fit.
-_SIZES = ((2, 3, 1, 2.0), (3, 3, 3, 1.0), (4, 4, 2, 8.0), (6, 5, 2, 2.0), (12, 8, 4, 1.0))
+_SIZES = (
+    (2, 3, 1, 2.0),
+    (3, 3, 3, 1.0),
+    (4, 4, 2, 8.0),
+    (6, 5, 2, 2.0),
+    (12, 8, 4, 0.3),
+    (3, 2, 2, -1.5),
+)
 
 
 # The layer

@@ -121,6 +121,14 @@ def test_the_input_that_an_answer_would_fit_is_said(words):
     assert words in judge(WEIGHTED, ALTERED[words]).message
 
 
+def test_a_difference_of_rounding_is_not_told_as_two_sizes_of_which_one_divides_the_other():
+    exercise = variant(
+        cases=lambda g: [Case(str(n), (torch.rand(n, generator=g),)) for n in (2, 3, 4, 5)],
+        reference=lambda x: x.double(), misconceptions=(), returns="tensor",
+    )  # fmt: skip
+    assert "times" not in judge(exercise, lambda x: x.double() * (1 + 3e-5)).message
+
+
 def test_exchanged_arguments_are_said():
     pairs = [Case(f"{a} and {b}", (a, b)) for a, b in ((1.0, 2.0), (2.0, 5.0), (3.0, 7.0))]
     exercise = variant(
