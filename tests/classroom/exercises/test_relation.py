@@ -207,6 +207,16 @@ def test_a_slip_in_the_solution_of_the_lesson_is_said():
     assert "if one thing is changed: a plus stands where a minus belongs." in message
 
 
+def test_of_right_values_no_slip_in_the_solution_is_said():
+    def changing(frames, warped_next, occlusion):
+        value = get("error_along_flow").reference(frames, warped_next, occlusion)
+        warped_next.zero_()
+        return value
+
+    message = judge(get("error_along_flow"), changing).message
+    assert "changes its input" in message and "one thing is changed" not in message
+
+
 def test_a_changed_solution_is_said_without_the_names_of_its_own_parts():
     logits = judge(get("softmax_jacobian"), lambda x: x.softmax(0).diag() - x.outer(x.softmax(0)))
     assert "logits stands where something that was made of the arguments" in logits.message
