@@ -43,6 +43,15 @@ def test_lines_differ_in_more_than_colour():
     assert len(looks) == len(axes.lines) == len(names)
 
 
+@pytest.mark.parametrize("letters", (3, 20, 75))
+@pytest.mark.parametrize("count", (1, 4, 7))
+def test_a_legend_lies_within_its_figure(letters, count):
+    figure = similarity_figure({f"{i}{'x' * letters}": torch.rand(5) for i in range(count)})
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 and box.x1 <= figure.bbox.width and 0 <= box.y0
+
+
 def test_a_curve_is_the_mean_over_the_pairs_of_frames():
     pairs = torch.tensor([[0.0, 1.0], [0.5, 1.0]])
     (axes,) = similarity_figure({"edit": pairs}).axes
