@@ -49,7 +49,7 @@ def test_a_legend_lies_within_its_figure(letters, count):
     figure = similarity_figure({f"{i}{'x' * letters}": torch.rand(5) for i in range(count)})
     figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
-    assert 0 <= box.x0 and box.x1 <= figure.bbox.width and 0 <= box.y0
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0
 
 
 def test_a_curve_is_the_mean_over_the_pairs_of_frames():
