@@ -27,7 +27,7 @@ def _forward_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for dtype, name in DTYPES.items():
         for wide, out, rank, alpha in _SIZES:
-            x, w_0 = normal(generator, dtype, 4, wide), normal(generator, dtype, out, wide)
+            x, w_0 = normal(generator, dtype, wide + 1, wide), normal(generator, dtype, out, wide)
             a, b = normal(generator, dtype, rank, wide), normal(generator, dtype, out, rank)
             label = f"{wide} numbers in, {out} out, rank {rank}, alpha {alpha:g}, {name}"
             cases.append(Case(label, (x, w_0, a, b, alpha)))

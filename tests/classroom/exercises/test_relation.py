@@ -207,6 +207,11 @@ def test_a_slip_in_the_solution_of_the_lesson_is_said():
     assert "if one thing is changed: a plus stands where a minus belongs." in message
 
 
+def test_an_answer_that_ignores_its_input_is_told_so_and_no_slip():
+    message = judge(get("chain_variance"), lambda alphas, fresh: torch.ones((), dtype=alphas.dtype))
+    assert "the same on every input" in message.text and "one thing" not in message.text
+
+
 def test_of_right_values_no_slip_in_the_solution_is_said():
     def changing(frames, warped_next, occlusion):
         value = get("error_along_flow").reference(frames, warped_next, occlusion)
