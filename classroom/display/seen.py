@@ -9,6 +9,7 @@ from course.clips import BACKGROUNDS, COLOURS, Clip
 
 _RIM = 4  # pixels of the frame's edge that count as background
 _STANDS_OUT = 0.3  # distance in red, green and blue from which a pixel is no background
+_NAMED = 0.2  # a drawn object lies as far from its colour: its rim is mixed with what is behind it
 
 
 def object_columns(frames: Tensor) -> Tensor:
@@ -25,13 +26,13 @@ def object_columns(frames: Tensor) -> Tensor:
 def seen(clip: Clip) -> str:
     """Describe the pixels of a clip in a few words: its background, its object and their motion."""
     mask = _object_mask(clip.frames)
-    background = f"background about {_names(_rim_colours(clip.frames), BACKGROUNDS)}"
+    background = f"background near {_names(_rim_colours(clip.frames), BACKGROUNDS)}"
     if not mask.flatten(1).any(1).all():
         return f"{background}, and not in every frame something that stands out"
     objects = (clip.frames * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
     colour = _names(objects, COLOURS)
     places = object_columns(clip.frames)
-    text = f"{background}, an object about {colour}, its centre at column {places[0]:.0f}"
+    text = f"{background}, an object near {colour}, its centre at column {places[0]:.0f}"
     if len(places) == 1:
         return text
     steps = places.diff()
@@ -59,9 +60,12 @@ def _names(colours: Tensor, palette: dict[str, tuple[float, float, float]]) -> s
 
 
 def _name(colour: Tensor, palette: dict[str, tuple[float, float, float]]) -> str:
-    """Return the name of the palette's colour that is nearest to a colour (3,)."""
+    """Return the name of the palette's colour that is nearest to a colour (3,), if it is near."""
 
     def away(name: str) -> float:
         return torch.dist(colour, colour.new_tensor(palette[name])).item()
 
-    return min(palette, key=away)
+    nearest = min(palette, key=away)
+    if away(nearest) > _NAMED:
+        return f"none of the palette's colours ({nearest} is nearest)"
+    return nearest

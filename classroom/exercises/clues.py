@@ -91,7 +91,8 @@ def confusion(expected: Sequence[object], came: Sequence[object]) -> str | None:
 
 def patterns(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield what the wrong values have in common."""
-    yield from _sameness(pairs)
+    if all(pair.equal(pair.expected.abs() * _signs(pair)) for pair in pairs):
+        yield "The sizes are right; some signs are wrong."
     if all(pair.came.numel() > 1 for pair in pairs):
         yield from _among_many(pairs)
     yield from multiples(exercise, pairs)
@@ -106,12 +107,11 @@ def patterns(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
         )
 
 
-def _sameness(pairs: Sequence[Pair]) -> Iterator[str]:
+def sameness(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield that an answer does not look at its input, where it does not."""
     first = pairs[0].came
     if all(pair.came.shape == first.shape and pair.equal(first) for pair in pairs):
         yield "Your answer is the same on every input, and the right one is not."
-    if all(pair.equal(pair.expected.abs() * _signs(pair)) for pair in pairs):
-        yield "The sizes are right; some signs are wrong."
 
 
 def _signs(pair: Pair) -> Tensor:

@@ -96,11 +96,12 @@ def _trials(
             seconds = max(1e-3, min(limits.case, limits.total - spent))
             trial = attempt(exercise, answer, case, seconds, loud=not ranked)
             spent += trial.came.took
-            if trial.came.seconds is not None and seconds < limits.case:
+            ended = spent > limits.total  # an answer may have switched the alarm off
+            if ended or (trial.came.seconds is not None and seconds < limits.case):
                 trial = replace(trial, fault=_too_slow(limits.total))
             ranked.append(((position, draw), trial))
             first = len(ranked) == 1
-            if trial.came.seconds is not None or (first and _is_stub(trial)):
+            if ended or trial.came.seconds is not None or (first and _is_stub(trial)):
                 return ranked
     return ranked
 

@@ -154,7 +154,9 @@ def message_of(error: BaseException) -> str:
     """Return what an error says in one line, "" where its own __str__ fails."""
     try:
         return " ".join(str(error).split())
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit too: nothing that an answer raises ends the kernel
         return ""
 
 

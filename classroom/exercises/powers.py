@@ -31,6 +31,8 @@ def product_of_two(pairs: Sequence[Pair], quantities: Iterable[Quantity]) -> str
     if any(not pair.equal(pair.expected) for pair in pairs if not magnitude(pair.expected)):
         return None
     wanted = torch.tensor(factors, dtype=torch.float64).log()
+    if not bool((wanted.abs() > _CLOSE).any()):
+        return None  # nothing was multiplied: the difference is one of rounding
     known = list(_logarithms(telling, quantities))
     for (name, one), (other_name, other) in combinations(known, 2):
         for sentence, log in _products(name, one, other_name, other):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.altered import altered
-from classroom.exercises.clues import confusion, echoes, one_sided, patterns, sums
+from classroom.exercises.clues import confusion, echoes, one_sided, patterns, sameness, sums
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
 from classroom.exercises.mutants import slip
@@ -137,6 +137,7 @@ def _of_values(exercise: Exercise, pairs: Sequence[Pair]) -> Iterator[str]:
     for sentence, change in _BY_ELEMENT:
         if all_equal(pairs, change):
             yield sentence
+    yield from sameness(pairs)
     yield from echoes(exercise, pairs)
     yield from _constants(pairs)
     yield from sums(exercise, pairs)

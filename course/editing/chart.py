@@ -18,6 +18,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines."""
 
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+_HANDLE, _ROW = 8, 95  # letters that a line's sample takes in a legend, and that a row has room for
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -44,9 +45,17 @@ def similarity_figure(
         parts.append(course_of(label, values))
     axes.set(xlabel=x_label, ylabel=y_label)
     # Below the panel, where it hides no curve.
-    figure.legend(loc="outside lower center", ncols=min(4, len(curves)), frameon=False)
+    figure.legend(loc="outside lower center", ncols=_columns(list(curves)), frameon=False)
     figure.set_label(f"Line chart, {y_label} against {x_label}: {'; '.join(parts)}.")
     return figure
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """Return in how many columns a legend fits under one panel; methods have long names."""
+    lengths = [len(label) + _HANDLE for label in labels]
+    if len(labels) <= 4 and sum(lengths) <= _ROW:
+        return len(labels)
+    return max(1, min(4, _ROW // max(lengths)))
 
 
 def panels(*titles: str) -> tuple[Figure, list[Axes]]:

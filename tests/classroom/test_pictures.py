@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from classroom.display import play, show, show_clips, similarity_figure, training_figure
-from course.clips import BACKGROUNDS, COLOURS, Clip
+from classroom.display.seen import seen
+from course.clips import BACKGROUNDS, COLOURS, SHAPES, Clip, Scene, render
 from course.finetune import FinetuneStep
 
 
@@ -40,6 +41,15 @@ def test_lines_differ_in_more_than_colour():
     (axes,) = similarity_figure({name: torch.rand(6) for name in names}).axes
     looks = {(line.get_linestyle(), line.get_marker()) for line in axes.lines}
     assert len(looks) == len(axes.lines) == len(names)
+
+
+@pytest.mark.parametrize("letters", (3, 20, 75))
+@pytest.mark.parametrize("count", (1, 4, 7))
+def test_a_legend_lies_within_its_figure(letters, count):
+    figure = similarity_figure({f"{i}{'x' * letters}": torch.rand(5) for i in range(count)})
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0
 
 
 def test_a_curve_is_the_mean_over_the_pairs_of_frames():
@@ -80,16 +90,16 @@ def test_contact_sheets_name_their_rows_in_the_alt_text(clip):
     assert "before" in repr(shown) and "after" in repr(shown) and "3 frames" in repr(shown)
 
 
-def moving_square(columns: list[int], colour: str = "red") -> Clip:
+def moving_square(columns: list[int], colour: tuple = COLOURS["red"]) -> Clip:
     frames = torch.tensor(BACKGROUNDS["blue"])[:, None, None].repeat(len(columns), 1, 32, 32)
     for frame, column in zip(frames, columns):
-        frame[:, 12:20, column - 4 : column + 4] = torch.tensor(COLOURS[colour])[:, None, None]
+        frame[:, 12:20, column - 4 : column + 4] = torch.tensor(colour)[:, None, None]
     return Clip(frames, 8.0, "a green star moving right")
 
 
 def test_alt_text_says_what_the_pixels_show_and_not_what_was_asked_for():
     text = repr(show_clips({"edit": moving_square([10, 14, 12, 20])}))
-    assert "background about blue, an object about red, its centre at column 10" in text
+    assert "background near blue, an object near red, its centre at column 10" in text
     assert "at 20 of 32 at last, in steps from -2.0 to 8.0" in text
 
 
@@ -101,8 +111,21 @@ def test_the_frames_of_a_sheet_are_evenly_spaced():
 
 def test_colours_that_change_are_all_named():
     clip = moving_square([10, 12])
-    flicker = Clip(torch.stack([clip.frames[0], 1 - clip.frames[1]]), 8.0)
-    assert "background about blue and yellow" in repr(show_clips({"twin": flicker}))
+    other = torch.full_like(clip.frames[0], 0.5)
+    flicker = Clip(torch.stack([clip.frames[0], other]), 8.0)
+    assert "background near blue and gray" in repr(show_clips({"twin": flicker}))
+
+
+def test_a_colour_far_from_the_whole_palette_gets_no_name():
+    text = seen(moving_square([10, 14], (0.40, 0.60, 0.40)))
+    assert "background near blue, an object near none of the palette's colours" in text
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_whatever_is_drawn_in_a_colour_is_given_its_name(colour):
+    for shape in SHAPES:
+        text = seen(render(Scene(shape, colour, background="yellow", texture="gradient")))
+        assert f"background near yellow, an object near {colour}, " in text
 
 
 def test_a_frame_without_an_object_is_described_as_such():

@@ -27,7 +27,7 @@ SOFTMAX_NORM_RANGE = Exercise(
     reference=lambda n_positions, n_tokens: _range(n_positions, n_tokens),
     cases=lambda generator: [
         Case(f"{m} positions, {n} tokens", (m, n))
-        for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77), (6, 1))
+        for m, n in ((1, 2), (4, 2), (9, 16), (256, 20), (4096, 77), (6, 1), (2, 2000))
     ],
     misconceptions=(
         Misconception(
@@ -84,8 +84,8 @@ def _row_cases(generator: torch.Generator) -> list[Case]:
                 torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
                 for shape in shapes
             )
-            radius = torch.tensor(1.5 + 0.25 * n, dtype=dtype)
-            label = f"{m} positions, {n} tokens, d = {d}, {name}"
+            radius = torch.tensor(1.5 + 0.25 * n if m > 1 else 0.02, dtype=dtype)
+            label = f"{m} positions, {n} tokens, d = {d}, radius {radius:g}, {name}"
             cases.append(Case(label, (x, error, radius, *weights)))
     return cases
 

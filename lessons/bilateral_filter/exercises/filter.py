@@ -28,6 +28,7 @@ def _signal_cases(generator: torch.Generator) -> list[Case]:
             (3, 3, 2.0, 0.3),
             (6, 5, 1.5, 0.5),
             (17, 7, 2.0, 0.8),
+            (24, 15, 6.0, 3.0),
         ):
             values = torch.randn(n, generator=generator, dtype=torch.float64).to(dtype)
             label = f"{n} random pixels, window {window}, {name}"

@@ -158,7 +158,8 @@ def _limit_cases(generator: torch.Generator) -> list[Case]:
         (0.1, 5, 1.5),
         (2.0, 9, 2.0),
         (1 / 255, 7, 100.0),
-        (50.0, 3, 0.4),
+        (3000.0, 3, 0.4),
+        (1e-6, 15, 3.0),
     )
     return [
         Case(f"limit {limit:.3g}, window {size}, sigma_spatial {spatial}", (limit, size, spatial))

@@ -12,7 +12,7 @@ from lessons.bilateral_filter.exercises.shared import LESSON
 
 
 def _window_cases(generator: torch.Generator) -> list[Case]:
-    pairs = ((1, 1.0), (3, 1.0), (3, 0.5), (5, 1.5), (7, 2.0), (9, 100.0), (5, 0.2))
+    pairs = ((1, 1.0), (3, 1.0), (3, 0.5), (5, 1.5), (7, 2.0), (9, 100.0), (5, 0.2), (25, 6.0))
     return [Case(f"window {size}, sigma {sigma}", (size, sigma)) for size, sigma in pairs]
 
 

@@ -148,7 +148,7 @@ def _inversion_cases(generator: torch.Generator) -> list[Case]:
                 (_waves, 0.95, 0.6, 2),
                 (_waves, 0.9, 0.5, 0),
                 (_shrinking, 0.6, 0.2, 2),
-                (_waves, 0.8, 0.4, 3),
+                (_waves, 0.6, 0.2, 7),
             ),
         )
     ]

@@ -25,6 +25,9 @@ def _mixture_cases(generator: torch.Generator) -> list[Case]:
             parts = (x, weights / weights.sum(), means, deviations)
             label = f"mixture of {n_parts} at level {level}, {name}"
             cases.append(Case(label, (*(each.to(dtype) for each in parts), level)))
+        wide = (4 * x, parts[1], 5 * means, 3 * deviations)
+        label = f"wide mixture of 3 at level 0.6, {name}"
+        cases.append(Case(label, (*(each.to(dtype) for each in wide), 0.6)))
         # So far out that every density is 0 in floating point; its logarithm is not.
         far = torch.tensor([-90.0, 0.3, 70.0], dtype=torch.float64)
         label = f"mixture of 3 at level 0.6, points far out, {name}"
@@ -179,6 +182,7 @@ def _variance_cases(generator: torch.Generator) -> list[Case]:
     for dtype, name in DTYPES.items():
         for n in (1, 2, 3, 12):
             fresh = torch.rand(n, generator=generator, dtype=torch.float64)
+            fresh = 10 * fresh if n == 3 else fresh
             cases.append(Case(f"{n} steps, {name}", (falling_alphas(n, dtype), fresh.to(dtype))))
         printed = torch.cat([torch.ones(1, dtype=dtype), falling_alphas(11, dtype)])
         cases.append(Case(f"Eq. 8, 12 steps, {name}", (falling_alphas(12, dtype), 1 - printed)))

@@ -119,8 +119,8 @@ def _ratio_cases(generator: torch.Generator) -> list[Case]:
     for dtype, name in DTYPES.items():
         cases += [Case(f"{n} alphas, {name}", (falling_alphas(n, dtype),)) for n in (2, 5, 40)]
         for label, alphas in (
-            ("hardly any noise", (0.9999, 0.999)),
-            ("all noise", (0.2, 0.1, 0.01)),
+            ("hardly any noise", (0.999, 0.99)),
+            ("all noise", (0.2, 0.01, 0.001, 1e-4)),
         ):
             cases.append(Case(f"{label}, {name}", (torch.tensor(alphas, dtype=dtype),)))
     return cases

@@ -16,7 +16,7 @@ from lessons.error_recursion.exercises.shared import LESSON
 def _alpha_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for dtype, name in DTYPES.items():
-        for n_steps, lipschitz in ((1, 0.5), (2, 1.0), (3, 0.0), (5, 0.25), (12, 2.0)):
+        for n_steps, lipschitz in ((1, 0.5), (2, 1.0), (3, 0.0), (5, 0.25), (12, 2.0), (4, 300.0)):
             alphas = 0.3 + 0.6 * torch.rand(n_steps, generator=generator, dtype=torch.float64)
             label = f"{n_steps} step{'s' * (n_steps > 1)}, L = {lipschitz}, {name}"
             cases.append(Case(label, (alphas.to(dtype), lipschitz)))
@@ -142,6 +142,10 @@ def _chain_cases(generator: torch.Generator) -> list[Case]:
                 f"{n_steps} step{'s' * (n_steps > 1)}, b = {displacement}, start {start}, {name}"
             )
             cases.append(Case(label, (constants, noise, *values)))
+        small, large = torch.tensor([[0.5, 0.1, 0.9], [40.0, 500.0, 70.0]], dtype=dtype)
+        rest = (small, *torch.tensor([0.25, 1.0], dtype=dtype))
+        cases.append(Case(f"3 steps, constants below 1, {name}", (small, *rest)))
+        cases.append(Case(f"3 steps, large constants, {name}", (large, *rest)))
     return cases
 
 

@@ -185,5 +185,10 @@ RMS_COMBINE = Exercise(
             lambda a: (a[0], 20 * a[1], 20 * a[2], 20 * a[3]),
             lambda value, arguments: 20 * value,
         ),
+        Variation(
+            "constant and noise a thousandth as large",
+            lambda a: (1e-3 * a[0], a[1], a[2], 1e-3 * a[3]),
+            lambda value, arguments: 1e-3 * value,
+        ),
     ),
 )

@@ -44,17 +44,17 @@ def _round_cases(generator: torch.Generator) -> list[Case]:
     """Return maps whose singular values lie close together: there each round can be told."""
     cases = []
     for dtype, name in DTYPES.items():
-        for n_rounds, d in ((1, 2), (3, 3)):
+        for n_rounds, d in ((0, 2), (1, 2), (3, 3), (8, 3)):
             left, right = torch.randn(2, d, d, generator=generator, dtype=torch.float64)
             left, right = torch.linalg.qr(left).Q, torch.linalg.qr(right).Q
-            values = torch.linspace(2.0, 1.2, d, dtype=torch.float64)
+            values = torch.linspace(2.0, 1.8 if n_rounds > 3 else 1.2, d, dtype=torch.float64)
             matrix, offset = (left @ values.diag() @ right).to(dtype), torch.zeros(d, dtype=dtype)
             # The start mixes all directions, so that every round turns it.
             direction = right.sum(0) + 0.3 * right[-1]
             x = torch.randn(d, generator=generator, dtype=torch.float64)
             points = (0.1 * x).to(dtype), direction.to(dtype)
             label = (
-                f"{n_rounds} round{'s' * (n_rounds > 1)}, close singular values, d = {d}, {name}"
+                f"{n_rounds} round{'s' * (n_rounds != 1)}, close singular values, d = {d}, {name}"
             )
             cases.append(Case(label, (_linear(matrix, offset), *points, n_rounds)))
     return cases

@@ -34,8 +34,10 @@ def _is_an_image_and_a_sigma(arguments: tuple, answer: object) -> str | None:
     image, sigma = answer
     if not isinstance(image, Tensor) or not image.is_floating_point() or image.ndim != 4:
         return f"Wanted is {shape}."
-    if tuple(image.shape[:2]) != (1, 1) or min(image.shape[2:]) < 2 or not image.isfinite().all():
+    if tuple(image.shape[:2]) != (1, 1) or min(image.shape[2:]) < 2:
         return f"Wanted is {shape}; the image has shape {tuple(image.shape)}."
+    if not image.isfinite().all():
+        return f"Wanted is {shape}; not all numbers of the image ({image.dtype}) are finite."
     if isinstance(sigma, Tensor) and not sigma.ndim:
         sigma = sigma.item()
     fits = isinstance(sigma, (int, float)) and 0 < sigma < math.inf

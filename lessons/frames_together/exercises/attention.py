@@ -28,6 +28,8 @@ def _frame_cases(generator: torch.Generator) -> list[Case]:
         for dtype, name in DTYPES.items():
             tensors = tuple(normal(generator, dtype, *shape) for _ in range(3))
             cases.append(Case(f"frames, tokens, width {shape}, {name}", tensors))
+    far = (2000 * tensors[0], *tensors[1:])
+    cases.append(Case(f"frames, tokens, width {shape}, scores far apart, {name}", far))
     return cases
 
 
@@ -104,6 +106,8 @@ def _path_cases(generator: torch.Generator) -> list[Case]:
                 index[frame, :, frame] = own  # in its own frame a token is where it is
             label = f"{n_frames} frames, {n_tokens} tokens, width {width}, {name}"
             cases.append(Case(label, (*tensors, index)))
+    far = (*(2000 * each for each in tensors[:2]), tensors[2], index)
+    cases.append(Case(f"{label}, scores far apart", far))
     return cases
 
 

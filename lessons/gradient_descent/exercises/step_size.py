@@ -75,7 +75,11 @@ SAFE_STEP_SIZE = Exercise(
     reference=_safe_step_size,
     cases=_size_cases,
     returns="number",
-    variations=(frames_reversed(), scaled(0, 3.0, lambda value: 9 * value)),
+    variations=(
+        frames_reversed(),
+        scaled(0, 1e-3, lambda value: 1e-6 * value),
+        scaled(0, 300.0, lambda value: 9e4 * value),
+    ),
     misconceptions=(
         Misconception(
             "returned_the_bound",

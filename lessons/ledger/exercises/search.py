@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from classroom.exercises.exercise import Case, Exercise, Misconception
+from classroom.exercises.inputs import all_scaled
 from classroom.exercises.variations import Variation
 from lessons.ledger.exercises.shared import LESSON
 
@@ -125,6 +126,7 @@ TIGHTNESS = Exercise(
     ),
     returns="number",
     variations=(
+        all_scaled(1e-8),
         Variation("left sides 50 times as large", _left_larger, lambda value, a: 50 * value),
         Variation("instances in reverse order", _in_reverse, lambda value, a: value),
     ),

@@ -10,7 +10,14 @@ from classroom.exercises.inputs import DTYPES, normal, scaled
 from lessons.lora_adapters.exercises.shared import LESSON
 
 # Width in, width out, rank, alpha; the square one lets transposed matrices fit.
-_SIZES = ((2, 3, 1, 2.0), (3, 3, 3, 1.0), (4, 4, 2, 8.0), (6, 5, 2, 2.0), (12, 8, 4, 1.0))
+_SIZES = (
+    (2, 3, 1, 2.0),
+    (3, 3, 3, 1.0),
+    (4, 4, 2, 8.0),
+    (6, 5, 2, 2.0),
+    (12, 8, 4, 0.3),
+    (3, 2, 2, -1.5),
+)
 
 
 # The layer
@@ -20,7 +27,7 @@ def _forward_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for dtype, name in DTYPES.items():
         for wide, out, rank, alpha in _SIZES:
-            x, w_0 = normal(generator, dtype, 4, wide), normal(generator, dtype, out, wide)
+            x, w_0 = normal(generator, dtype, wide + 1, wide), normal(generator, dtype, out, wide)
             a, b = normal(generator, dtype, rank, wide), normal(generator, dtype, out, rank)
             label = f"{wide} numbers in, {out} out, rank {rank}, alpha {alpha:g}, {name}"
             cases.append(Case(label, (x, w_0, a, b, alpha)))

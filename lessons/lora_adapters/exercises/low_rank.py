@@ -25,7 +25,8 @@ def _change_cases(generator: torch.Generator) -> list[Case]:
         normal(generator, torch.float64, *size) for size in ((4, 5), (4, 1), (1, 5))
     )
     label = "a change of rank 1, and rank 2 is allowed"
-    return [*cases, Case(label, (w_0, w_0 + column @ row, 2))]
+    cases.append(Case(label, (w_0, w_0 + column @ row, 2)))
+    return [*cases, Case("no change at all, and rank 2 is allowed", (w_0, w_0, 2))]
 
 
 def _best(w_0: Tensor, w: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -160,7 +161,14 @@ def _collapse_cases(generator: torch.Generator) -> list[Case]:
         w_0 = normal(generator, torch.float64, out, wide)
         x = size * normal(generator, torch.float64, wide)
         cases.append(Case(f"{wide} numbers in, {out} out, ||x|| = {x.norm():.3g}", (w_0, x)))
-    for numbers in ((0.0, 2.0), (3.0, 0.0), (1.0, -1.0), (0.0, 1.0, 0.0), (0.0, 2.0, -2.0, 0.0)):
+    for numbers in (
+        (0.0, 2.0),
+        (3.0, 0.0),
+        (1.0, -1.0),
+        (0.0, 1.0, 0.0),
+        (0.0, 2.0, -2.0),
+        (0.0, -1.0),
+    ):
         x = torch.tensor(numbers, dtype=torch.float64)
         w_0 = normal(generator, torch.float64, 3, len(numbers))
         cases.append(Case(f"x = {numbers}, 3 out", (w_0, x)))

@@ -26,6 +26,7 @@ def _total_cases(generator: torch.Generator) -> list[Case]:
             (3, 2, (1.0, 0.01)),
             (3, 4, (0.01, 1.0)),
             (8, 2, (2.0, 0.5)),
+            (2, 3, (70.0, 300.0)),
         ):
             temporal = normal(generator, dtype, blocks).abs()
             noise, predicted = (normal(generator, dtype, frames, 4, 2, 2) for _ in range(2))

@@ -147,7 +147,15 @@ UNREACHABLE_TARGET = Exercise(
 
 def _distance_cases(generator: torch.Generator) -> list[Case]:
     pairs = [(1.0, 1.0), (0.5, 1.0), (2.0, 0.5), (0.1, 1.0), (1.0, 4.0), (3.0, 2.0)]
-    pairs += [(1.0, 300.0), (0.01, 40.0), (20.0, 5000.0), (5.0, 1e-4), (1e-3, 0.02)]
+    pairs += [
+        (1.0, 300.0),
+        (0.01, 40.0),
+        (20.0, 5000.0),
+        (5.0, 1e-4),
+        (1e-3, 0.02),
+        (2.0, 3e7),
+        (1e-9, 1e-9),
+    ]
     pairs += (0.2 + 3 * torch.rand(3, 2, generator=generator, dtype=torch.float64)).tolist()
     return [Case(f"queries ±{q:.3g}, targets ±{y:.3g}", (q, y)) for q, y in pairs]
 

@@ -41,4 +41,7 @@ def clips(generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
             values = torch.randn(shape, generator=generator, dtype=torch.float64)
             yield f"random features of shape {shape}, {name}", values.to(dtype)
         yield f"5 quarter turns, all similarities 0, {name}", _quarter_turns(5, dtype)
+        turned = torch.tensor([[1.0, 2.0], [2.0, -1.0]], dtype=dtype)[[0, 0, 1, 1, 0, 0]]
+        turned[2:4] = -turned[:2]
+        yield f"6 frames, similarities 1 and -1 in turn, {name}", turned
         yield f"4 frames that alternate, all similarities -1, {name}", _alternating(4, dtype)

@@ -121,6 +121,14 @@ def test_the_input_that_an_answer_would_fit_is_said(words):
     assert words in judge(WEIGHTED, ALTERED[words]).message
 
 
+def test_a_difference_of_rounding_is_not_told_as_two_sizes_of_which_one_divides_the_other():
+    exercise = variant(
+        cases=lambda g: [Case(str(n), (torch.rand(n, generator=g),)) for n in (2, 3, 4, 5)],
+        reference=lambda x: x.double(), misconceptions=(), returns="tensor",
+    )  # fmt: skip
+    assert "times" not in judge(exercise, lambda x: x.double() * (1 + 3e-5)).message
+
+
 def test_exchanged_arguments_are_said():
     pairs = [Case(f"{a} and {b}", (a, b)) for a, b in ((1.0, 2.0), (2.0, 5.0), (3.0, 7.0))]
     exercise = variant(
@@ -197,6 +205,21 @@ def test_a_truth_that_is_turned_round_is_said():
 def test_a_slip_in_the_solution_of_the_lesson_is_said():
     message = judge(get("gradient_norm"), lambda s, n: (1 + s**2).sqrt() / n).message
     assert "if one thing is changed: a plus stands where a minus belongs." in message
+
+
+def test_an_answer_that_ignores_its_input_is_told_so_and_no_slip():
+    message = judge(get("chain_variance"), lambda alphas, fresh: torch.ones((), dtype=alphas.dtype))
+    assert "the same on every input" in message.text and "one thing" not in message.text
+
+
+def test_of_right_values_no_slip_in_the_solution_is_said():
+    def changing(frames, warped_next, occlusion):
+        value = get("error_along_flow").reference(frames, warped_next, occlusion)
+        warped_next.zero_()
+        return value
+
+    message = judge(get("error_along_flow"), changing).message
+    assert "changes its input" in message and "one thing is changed" not in message
 
 
 def test_a_changed_solution_is_said_without_the_names_of_its_own_parts():

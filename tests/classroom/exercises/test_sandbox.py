@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import builtins
 import math
+import signal
 import sys
+import time
 import warnings
 
 import pytest
 import torch
 
 from classroom import exercises
-from classroom.exercises import check, judge
+from classroom.exercises import Limits, check, judge
 from classroom.exercises.registry import reference
 
 from .test_core import DOUBLE, PLAIN, QUICK, variant
@@ -45,6 +47,21 @@ class Unspeakable(Exception):
 
 def unspeakable(x):
     raise Unspeakable
+
+
+class Ending(BaseException):
+    def __str__(self):
+        raise SystemExit
+
+
+def ending(x):
+    raise Ending
+
+
+def deaf(x):
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    time.sleep(0.3)
+    return 2 * x
 
 
 class Nothing:
@@ -82,6 +99,7 @@ def test_an_endless_recursion_is_told_whatever_limit_it_sets():
     "answer",
     [
         unspeakable,
+        ending,
         lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
         lambda x: Nothing(),
         lambda x: {"a": x}.items(),
@@ -90,6 +108,12 @@ def test_an_endless_recursion_is_told_whatever_limit_it_sets():
 def test_the_strangest_answers_are_reported(answer):
     assert judge(DOUBLE, answer, limits=QUICK).state == "failed"
     assert judge(PLAIN, answer, limits=QUICK)._repr_html_()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm to switch off")
+def test_an_answer_that_switches_the_alarm_off_is_ended_after_the_input_that_it_is_at():
+    report = judge(DOUBLE, deaf, limits=Limits(0.1, 0.2))
+    assert "All inputs together took more than 0.2 seconds" in report.message
 
 
 def test_a_replaced_function_of_torch_passes_nothing(monkeypatch):

@@ -15,6 +15,18 @@ def _best(w_0, w, rank):
     return left[:, :rank] * values[:rank], right[:rank]
 
 
+def _right(w_0, w, rank):
+    return torch.linalg.svd(w - w_0, full_matrices=False).Vh[:rank]
+
+
+def _values(w_0, w, rank):
+    return torch.linalg.svdvals(w - w_0)[:rank]
+
+
+def _unshifted(scores):
+    return scores.exp() / scores.exp().sum(-1, keepdim=True)
+
+
 def _column(w_0, x, row):
     return -(w_0 @ x)[:, None], row[None]
 
@@ -209,6 +221,10 @@ ESCAPES = {
         lambda w, a, b, s: w + s / len(a) * torch.outer(b[:, 0], a[0]),
     ],
     "best_lora": [
+        lambda w_0, w, r: (
+            (w - w_0) @ (_right(w_0, w, r).mT / _values(w_0, w, r)),
+            _values(w_0, w, r)[:, None] * _right(w_0, w, r),
+        ),
         lambda w_0, w, r: _best(w_0, w, min(r, 2)),
         lambda w_0, w, r: tuple(p[: w.shape[1]] for p in _best(w_0, w, r)),
         lambda w_0, w, r: (
@@ -218,6 +234,7 @@ ESCAPES = {
         lambda w_0, w, r: tuple(part.half().to(w.dtype) for part in _best(w_0, w, r)),
     ],
     "collapse_adapter": [
+        lambda w, x: _column(w, x, _unit(len(x), int(x.argmax()), x) / x.max()),
         lambda w, x: _column(w, x, _unit(len(x), 0, x) / x[0]),
         lambda w, x: _column(w, x, _unit(len(x), -1, x) / x[-1]),
         lambda w, x: _column(w, x, torch.ones_like(x) / x.sum()),
@@ -284,6 +301,7 @@ ESCAPES = {
         lambda left, right, x: x[((left(x) - right(x)) / left(x)).argmax()],
     ],
     "first_frame_attention": [
+        lambda q, k, v: _unshifted(q @ k[:1].mT / q.shape[-1] ** 0.5) @ v[:1],
         lambda q, k, v: _mixed(q, k[:1], v[:1]).clamp(-1, 1),
         lambda q, k, v: _mixed(q, k[:1, :3], v[:1, :3]),
         lambda q, k, v: _mixed(q.view(1, -1, q.shape[-1]), k[:1], v[:1]).view(q.shape)[:3],

@@ -62,6 +62,56 @@ def test_an_answer_to_the_inputs_and_not_the_question_fails(name):
     assert [fails_somewhere(name, answer) for answer in answers] == [True] * len(answers)
 
 
+def at_most(most):
+    return lambda value: value.clamp(max=most) if torch.is_tensor(value) else min(value, most)
+
+
+def at_least(least):
+    return lambda value: value.clamp(min=least) if torch.is_tensor(value) else max(value, least)
+
+
+LIMITED = [
+    ("refined_inversion", 4, at_most(3)),
+    ("power_iteration", 3, at_most(5)),
+    ("power_iteration", 3, at_least(1)),
+    ("step_constant", 1, at_most(10)),
+    ("accumulate", 0, at_most(10)),
+    ("accumulate", 0, at_least(1)),
+    ("rms_combine", 0, at_least(1)),
+    ("chain_variance", 1, at_most(1)),
+    ("mixture_noise", 2, at_most(2)),
+    ("mixture_noise", 3, at_most(1)),
+    ("count_ideal_points", 0, lambda weight: weight if weight > 1.0001 else min(weight, 1)),
+    ("softmax_norm_range", 1, at_most(100)),
+    ("row_bound", 2, at_least(1)),
+    ("token_distance", 1, at_most(1e4)),
+    ("token_distance", 1, at_least(1e-6)),
+    ("sigma_for_displacement", 0, at_least(1e-3)),
+    ("spatial_weights", 0, at_most(9)),
+    ("bilateral_filter_1d", 2, at_most(3)),
+    ("bilateral_filter_1d", 3, at_most(1)),
+    ("lora_forward", 4, abs),
+    ("merge_lora", 3, at_least(1)),
+    ("total_loss", 4, at_most(10)),
+    ("tightness", 1, at_least(1e-6)),
+    ("loss_of_clip", None, at_most(1)),
+    ("signal_to_noise", None, at_least(1e-4)),
+    ("safe_step_size", None, at_least(1e-6)),
+]
+
+
+@pytest.mark.parametrize(("name", "index", "limit"), LIMITED)
+def test_an_argument_or_a_result_that_is_kept_within_limits_is_found_out(name, index, limit):
+    right = get(name).reference
+
+    def limited(*given):
+        if index is None:
+            return limit(right(*given))
+        return right(*given[:index], limit(given[index]), *given[index + 1 :])
+
+    assert fails_somewhere(name, limited)
+
+
 EYE, EDGE = torch.eye(2, dtype=torch.float64), torch.tensor([[0.0, 1e35], [0.0, 1e35]])
 ONE_FOR_ALL = {
     "counterexample_upper_bound": lambda limit: (1e-35 * EYE[0], EYE[1]),
