@@ -91,6 +91,8 @@ def place(text: str) -> Path:
     """Return the path of a file or folder on this disk: a `Path` would shorten an address."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty; wanted the name of a file or folder")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} has a null character in it; no file can")
     if "://" in text:
         raise argparse.ArgumentTypeError(
             f"{text} is an address; wanted a file or folder on this disk. Download it first"
