@@ -84,6 +84,10 @@ def words(text: str) -> str:
     """Return a prompt that is not empty."""
     if is_wordless(text):
         raise argparse.ArgumentTypeError("it is empty; say in words what is to be seen")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no text in UTF-8") from error
     return text
 
 

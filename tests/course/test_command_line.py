@@ -357,6 +357,11 @@ def test_a_name_that_no_file_can_have_is_told_in_full(edit, option):
     assert status == 2 and "a\\x00b.mp4" in error
 
 
+def test_a_prompt_that_is_no_text_is_refused(edit):
+    status, _, error = edit("--target", os.fsdecode(b"a \xff star"))
+    assert status == 2 and "--target" in error and "no text in UTF-8" in error
+
+
 @pytest.mark.parametrize("command", ["finetune {} --prompt x", "render"])
 def test_a_folder_s_or_a_picture_s_impossible_name_is_told_in_full(source, capsys, command):
     assert main([*command.format(source).split(), "--output", "a\0b"]) == 2
