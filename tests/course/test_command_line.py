@@ -298,6 +298,19 @@ def test_a_depth_clip_of_another_rate_is_refused(edit, tmp_path):
     assert status == 2 and "--depth" in error and "5 frames a second" in error
 
 
+@pytest.mark.parametrize(
+    ("n_frames", "width", "told"), [(4, 96, "shows 96 x 64"), (3, 64, "depth.mp4 has 3")]
+)
+def test_a_depth_clip_of_another_shape_or_length_is_refused_before_the_model_is_loaded(
+    edit, source, tmp_path, monkeypatch, n_frames, width, told
+):
+    monkeypatch.setattr("course.models.load", lambda *_, **__: pytest.fail("loaded in vain"))
+    fps = read_clip(source).fps
+    write_clip(smooth_clip(n_frames, 64, width, fps=fps), tmp_path / "depth.mp4")
+    status, _, error = edit("--depth", tmp_path / "depth.mp4")
+    assert status == 2 and told in error
+
+
 @pytest.fixture(scope="module")
 def adapter(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapter") / "a"
