@@ -97,9 +97,18 @@ def check_output(path: str | os.PathLike[str]) -> Path:
 
 def _possible(path: str | os.PathLike[str]) -> Path:
     """Return a path that the system can be asked about."""
-    if "\0" in os.fspath(path):
-        raise ValueError(f"{os.fspath(path)!r} has a null character in it; no file can have one")
+    path = _text(path)
+    if "\0" in path:
+        raise ValueError(f"{path!r} has a null character in it; no file can have one")
     return Path(path)
+
+
+def _text(path: object) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        wanted = "the name of a file, as text or pathlib.Path"
+        raise TypeError(f"a path came as {type(path).__name__}; wanted {wanted}") from None
 
 
 def longest_name(folder: Path) -> int:
@@ -122,7 +131,7 @@ def check_input(path: str | os.PathLike[str], wanted: str = "video file") -> Pat
     Raises FileNotFoundError, IsADirectoryError, or ValueError for a pipe, a device, an empty file
     or an address in the network.
     """
-    if "://" in os.fspath(path):
+    if "://" in _text(path):
         raise ValueError(f"{path} is an address; wanted a {wanted}. Download it first.")
     path = _possible(path)
     try:

@@ -13,6 +13,14 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import nn
 
+_BEYOND_TEXT = {
+    "encoder_hid_dim_type": ("text_proj",),
+    "addition_embed_type": ("text",),
+    "class_embed_type": (),
+    "num_class_embeds": (),
+}
+"""Settings of a UNet that ask for images, sizes or classes, but for the values that take text."""
+
 
 def plain_module(module: nn.Module) -> nn.Module:
     """Return the module that `torch.compile` wrapped, or the module itself."""
@@ -67,3 +75,14 @@ def require_weights_in_place(unet: nn.Module) -> None:
             "the UNet's weights are offloaded layer by layer, and an adapter cannot be put beside "
             "them; call pipe.remove_all_hooks() before, or take enable_model_cpu_offload()"
         )
+
+
+def require_text_alone(unet: nn.Module) -> None:
+    """Raise ValueError for a UNet that cannot work from latents, a timestep and text alone."""
+    config = getattr(plain_module(unet), "config", None)
+    for name, own in _BEYOND_TEXT.items():
+        if (kind := getattr(config, name, None)) not in (None, *own):
+            raise ValueError(
+                f"the UNet wants more than text ({name}={kind!r}), as with an IP-Adapter or in "
+                "Stable Diffusion XL; call pipe.unload_ip_adapter() before, or take another model"
+            )

@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from course.checks import check_number, check_whole, complaint
+
 from .clip import Clip
 from .video import safe_output
 
@@ -23,6 +25,8 @@ _LABEL_LETTERS, _LABEL_LINES = 18, 8  # letters in a line of a label, lines in a
 _ALT_LETTERS = 200  # of a caption, in a sentence for those who do not see the clip
 _FRAME_WIDTH = 512  # pixels: a frame wider than this in a row is shrunk to it
 _LONGEST_FRAME = 655.35  # seconds that a GIF can count
+_LONGEST_SIDE = 2**14  # pixels of a frame in a sheet
+_MOST_PLAYS = 2**16  # what a GIF can count
 _ROW_HEIGHT = 128  # pixels: small frames are enlarged to about this, large ones shrunk
 
 
@@ -42,11 +46,12 @@ def contact_sheet(
     same time in every row, it is written above them in seconds. Moves the frames to the host.
     A long label is cut, a frame more than 512 pixels wide in its row shrunk.
     Returns an RGB PIL image. Raises ValueError for no clips, or labels, n_columns or scale that
-    do not fit.
+    do not fit, TypeError for what is no clip, label or number.
     """
     clips = [clips] if isinstance(clips, Clip) else list(clips)
-    labels = [clip.caption for clip in clips] if labels is None else list(labels)
+    labels = None if labels is None else list(labels)
     _check_layout(clips, labels, n_columns, scale)
+    labels = [clip.caption for clip in clips] if labels is None else labels
     rows = [_row(clip, n_columns, scale) for clip in clips]
     texts = ["\n".join(_wrapped(label)) for label in labels]
     heights = [max(row[0].height, _text_size(text)[1]) for row, text in zip(rows, texts)]
@@ -90,15 +95,14 @@ def gif_bytes(clip: Clip, *, loop: int = 1) -> bytes:
     reads beside it). All frames share one palette of 256 colours and no dithering, for a palette
     chosen anew for every frame would flicker where the clip does not. A GIF counts in hundredths
     of a second and browsers keep to 0.02 s and more: above 50 frames per second it plays slower.
-    Moves the frames to the host. Raises ValueError for a negative loop, or
+    Moves the frames to the host. Raises ValueError for a loop out of range, or
     less than a frame in 655 s.
     """
     if 1 / clip.fps > _LONGEST_FRAME:
         raise ValueError(
             f"fps is {clip.fps:g}; a GIF shows a frame for {_LONGEST_FRAME} s at most. Write mp4."
         )
-    if loop < 0:
-        raise ValueError(f"loop is {loop}; wanted 1 or more plays, or 0 for no end.")
+    check_whole("loop", loop, 0, _MOST_PLAYS, "0 has no end")
     pictures = [Image.fromarray(frame) for frame in clip.to_uint8()]
     palette = _joined(pictures).quantize(256, method=Image.Quantize.MEDIANCUT)
     indexed = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
@@ -136,16 +140,19 @@ def alt_text(clip: Clip) -> str:
 
 
 def _check_layout(
-    clips: list[Clip], labels: list[str], n_columns: int, scale: float | None
+    clips: list[Clip], labels: list[str] | None, n_columns: int, scale: float | None
 ) -> None:
     if not clips:
         raise ValueError("no clips came; wanted at least one for a contact sheet.")
-    if len(labels) != len(clips):
+    if labels is not None and len(labels) != len(clips):
         raise ValueError(f"{len(labels)} labels came for {len(clips)} clips; wanted one each.")
-    if n_columns < 1:
-        raise ValueError(f"n_columns is {n_columns}; wanted at least 1.")
-    if scale is not None and not 0 < scale < float("inf"):
-        raise ValueError(f"scale is {scale}; wanted a number above 0, or None.")
+    for name, kind, values in (("clips", Clip, clips), ("labels", str, labels or [])):
+        if other := [type(value).__name__ for value in values if not isinstance(value, kind)]:
+            raise TypeError(complaint(name, f"a {other[0]}", f"a {kind.__name__} for each row"))
+    check_whole("n_columns", n_columns, 1)
+    if scale is not None:
+        most = _LONGEST_SIDE / max(max(clip.size) for clip in clips)
+        check_number("scale", scale, most=most, above=0, hint="None takes what fits")
 
 
 def _check_suffix(path: str | os.PathLike[str], suffix: str, function: str) -> None:

@@ -104,7 +104,7 @@ def read_clip(
     with source(path, findings) as clip:
         own = clip.timing.rate
         rate = _rate(own, fps, path)
-        first = math.floor(Fraction(start) * own + Fraction(1, 2))
+        first = min(math.floor(Fraction(start) * own + Fraction(1, 2)), sys.maxsize)
         left = max(0, math.ceil((clip.timing.n_packets - first) * rate / own))
         most = None if n_frames is None else min(n_frames, sys.maxsize)
         frames = islice(_picked(clip.frames(first), own / rate), most)
@@ -198,7 +198,7 @@ def _rate(own: Fraction, fps: float | None, path: Path) -> Fraction:
             f"fps is {fps:g} and {path} has {float(own):.4g} frames per second; pictures can be "
             "left out, not made. Take its own rate or less."
         )
-    return Fraction(fps).limit_denominator(10**6)
+    return Fraction(fps).limit_denominator(10**6) or Fraction(fps)
 
 
 def _checked_count(n_frames: int | None) -> int | None:
@@ -213,9 +213,9 @@ def _checked_count(n_frames: int | None) -> int | None:
 def _checked_size(size: int | tuple[int, int] | None) -> int | Size | None:
     if size is None:
         return None
-    sides = tuple(size) if isinstance(size, Iterable) else (size,)
-    sides = tuple(_whole("size", side) for side in sides)
-    alone = not isinstance(size, Iterable)
+    alone = isinstance(size, (str, bytes)) or getattr(size, "ndim", None) == 0
+    alone = alone or not isinstance(size, Iterable)
+    sides = tuple(_whole("size", side) for side in ((size,) if alone else size))
     if len(sides) != (1 if alone else 2) or not all(MIN_PIXELS <= s <= MAX_SIDE for s in sides):
         raise ValueError(
             f"size is {size}; wanted (height, width), each {MIN_PIXELS} to {MAX_SIDE}."
@@ -249,5 +249,7 @@ def _checked_fps(fps: float | None) -> float | None:
 def _number(name: str, value: object) -> float:
     try:
         return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} is {value!r}; wanted a number.") from error

@@ -41,7 +41,9 @@ def write_clip(clip: Clip, path: str | os.PathLike[str]) -> None:
     left behind. Raises ValueError for a suffix other than .mp4 or values that are not finite,
     FileNotFoundError, IsADirectoryError, PermissionError or OSError where nothing can be written.
     """
-    path = Path(path)
+    path = Path(os.fsdecode(path))
+    if not isinstance(clip, Clip):
+        raise TypeError(f"got a {type(clip).__name__}; wanted a Clip, as Clip(frames, fps).")
     if path.suffix.lower() != ".mp4":
         hint = "write_gif writes .gif files." if path.suffix.lower() == ".gif" else "Rename it."
         raise ValueError(f"{path} ends in {path.suffix!r}; write_clip writes .mp4 files. {hint}")
@@ -51,9 +53,12 @@ def write_clip(clip: Clip, path: str | os.PathLike[str]) -> None:
 
 
 def _encoded(clip: Clip) -> bytes:
+    if not 1e-3 <= clip.fps <= 1000:  # players, and `read_clip`, believe no other rates
+        raise ValueError(
+            f"fps is {clip.fps}; an mp4 file needs at least one frame in 1000 s and at most 1000 "
+            "in one."
+        )
     rate = Fraction(clip.fps).limit_denominator(1001)  # finds 30000/1001 in 29.97002997
-    if not rate:
-        raise ValueError(f"fps is {clip.fps}; an mp4 file needs at least one frame in 1000 s.")
     height, width = clip.size
     evened = [(0, 0), (0, height % 2), (0, width % 2), (0, 0)]
     pictures = numpy.pad(clip.to_uint8(), evened, mode="edge")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import StableDiffusionPipeline
 
+    from course.clips.video import ClipFacts
     from course.editing import Edit
 
 
@@ -105,7 +106,7 @@ def _run(
 
     facts = clip_facts(options.clip)
     n_frames = clip_options.check_part(options, facts)
-    _check_depth_clip(options, facts.fps)
+    _check_depth_clip(options, facts, n_frames)
     editing.chosen_options(options)  # what no model could do is refused before one is loaded
     pipe = model_options.load(options) if pipe is None else pipe
     size = clip_options.chosen_size(options, facts, pipe)
@@ -134,17 +135,28 @@ def _run(
     print("      then try another --target, or another part of the clip with --start and --frames")
 
 
-def _check_depth_clip(options: Namespace, fps: float) -> None:
+def _check_depth_clip(options: Namespace, facts: ClipFacts, n_frames: int) -> None:
+    """Raise ValueError for a depth that is not that of each frame and of each of its places."""
     if options.depth is None:
         return
     from course.clips.video import clip_facts
 
     depth = clip_facts(options.depth)
-    if abs(depth.fps / fps - 1) > 0.01:
+    if abs(depth.fps / facts.fps - 1) > 0.01:
         raise ValueError(
             f"--depth {options.depth} has {depth.fps:.4g} frames a second and {options.clip} has "
-            f"{fps:.4g}; a frame's depth is wanted for each frame. Make the depth at that rate"
+            f"{facts.fps:.4g}; a frame's depth is wanted for each frame. Make the depth at that "
+            "rate"
         )
+    (height, width), (own_height, own_width) = depth.size, facts.size
+    if options.fit != "stretch" and abs(height * own_width / (width * own_height) - 1) > 0.02:
+        raise ValueError(
+            f"--depth {options.depth} shows {width} x {height} and {options.clip} {own_width} x "
+            f"{own_height}; they would be cut differently. Make the depth in the clip's shape, or "
+            "take --fit stretch"
+        )
+    part = {"clip": options.depth, "frames": n_frames}
+    clip_options.check_part(Namespace(**vars(options) | part), depth)
 
 
 def _add_sound(options: Namespace) -> None:

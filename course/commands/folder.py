@@ -135,7 +135,9 @@ def _work(
     pipe = model_options.load(options) if left else None
     for number in team.part(len(left)):
         told = f"[{number + 1}/{len(left)}]"
-        _edit(left[number], options, pipe, edit_one, told, quiet=team.index > 0)
+        row = left[number]
+        ours = options.overwrite or row.output.name in earlier
+        _edit(row, options, pipe, edit_one, told, quiet=team.index > 0, overwrite=ours)
 
 
 def _write_first(
@@ -162,14 +164,18 @@ def _tell_start(rows: list[Row], left: list[Row], options: Namespace) -> None:
 
 
 def _edit(
-    row: Row, options: Namespace, pipe: object, edit_one: EditOne, told: str, *, quiet: bool
-) -> None:
+    row: Row, options: Namespace, pipe: object, edit_one: EditOne, told: str, *,
+    quiet: bool, overwrite: bool,
+) -> None:  # fmt: skip
     """Make one edit and write how it went into its line."""
     own = {"clip": row.clip, "source": row.source, "target": row.target, "output": row.output}
-    one = Namespace(**{**vars(options), **own, "overwrite": True, "quiet": options.quiet or quiet})
+    one = Namespace(
+        **{**vars(options), **own, "overwrite": overwrite, "quiet": options.quiet or quiet}
+    )
     start, said, folder = time.perf_counter(), io.StringIO(), row.output.parent
     try:
-        with redirect_stdout(said):
+        # A run of its own may write there too, and neither may replace what the other wrote.
+        with claimed(row.output), redirect_stdout(said):
             edit_one(one, _files(row, options), pipe)
         changes = results.figures_of(row.output) | {"state": results.DONE}
     except Exception as error:  # whatever it is, the other clips can do without it

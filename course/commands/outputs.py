@@ -28,7 +28,7 @@ def check_folder(path: Path, option: str) -> Path:
     if not folder.is_dir():
         what = "a link that leads nowhere" if not folder.exists() else "a file, no folder"
         raise NotADirectoryError(f"{folder} is {what}; choose another {option}")
-    if not os.access(folder, os.W_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder} cannot be written; choose another {option}")
     return folder
 
@@ -48,7 +48,7 @@ def check_outputs(
     for file in files:
         folder = check_folder(file, option)
         if file.parent.exists():
-            check_output(file)
+            check_folder(check_output(file), option)  # a link may lead elsewhere
         _check_length(file, folder)
         for name, path in (inputs or {}).items():
             if path is not None and _same(file, path):
@@ -80,7 +80,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def check_room(path: Path, n_bytes: int, option: str = "--output") -> None:
     """Raise OSError unless the disk has room for the results."""
-    folder = check_folder(path, option)
+    folder = check_folder(Path(os.path.realpath(path)), option)
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise OSError(

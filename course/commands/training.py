@@ -49,6 +49,8 @@ def run(options: Namespace) -> None:
         claimed(options.output) if is_first else nullcontext(),
         model_options.told_in_words(options, training=True),
     ):
+        if is_first:
+            _check_output(options)  # another run may have ended meanwhile
         device = model_options.chosen_device(options)
         if accelerator is not None and device.type == "cuda":
             device = accelerator.device  # each process has its own

@@ -84,6 +84,10 @@ def words(text: str) -> str:
     """Return a prompt that is not empty."""
     if is_wordless(text):
         raise argparse.ArgumentTypeError("it is empty; say in words what is to be seen")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no text in UTF-8") from error
     return text
 
 
@@ -91,6 +95,8 @@ def place(text: str) -> Path:
     """Return the path of a file or folder on this disk: a `Path` would shorten an address."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty; wanted the name of a file or folder")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} has a null character in it; no file can")
     if "://" in text:
         raise argparse.ArgumentTypeError(
             f"{text} is an address; wanted a file or folder on this disk. Download it first"

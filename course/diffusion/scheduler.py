@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
 from course.checks import complaint
 
 PREDICTION_TYPES = ("epsilon", "v_prediction")
@@ -35,6 +37,7 @@ _SWITCHES = (
     "use_flow_sigmas",
 )
 _OFF = ("rescale_betas_zero_snr", "thresholding", "clip_sample")  # what DDIMScheduler has of them
+_OF_THE_MODEL = ("prediction_type", "timestep_spacing", "steps_offset")
 _PROBES = (50, 20, 7)  # lengths of chains: usual ones, and one that divides no schedule evenly
 _OTHER_MODEL = "take a model that predicts noise or velocity, such as Stable Diffusion 1.5"
 
@@ -55,6 +58,8 @@ def settings_of(scheduler: object) -> dict[str, Any]:
         raise TypeError(complaint("scheduler", name, wanted))
     read = _reader(scheduler, config)
     found = {key: read(key, default) for key, default in DEFAULTS.items()}
+    ends_clean = read("final_sigmas_type", "zero") == "zero"
+    found["set_alpha_to_one"] = read("set_alpha_to_one", ends_clean)
     if found["prediction_type"] not in PREDICTION_TYPES:
         _refuse(name, f"prediction_type={found['prediction_type']!r}", _OTHER_MODEL)
     for switch in _SWITCHES:
@@ -76,8 +81,8 @@ def same_timesteps(
 ) -> None:
     """Raise ValueError unless the scheduler visits `timesteps(n)`, for chains of a few lengths n.
 
-    A solver that visits a timestep twice in a row is followed; what has no `set_timesteps` is
-    trusted.
+    The levels of noise there must be those that the model was trained with. A solver that visits a
+    timestep twice in a row is followed; what has no `set_timesteps` is trusted.
     """
     if not hasattr(scheduler, "set_timesteps"):
         return
@@ -95,18 +100,32 @@ def same_timesteps(
         if visited[:n_steps] != timesteps(n_steps) or visited[n_steps:] not in ([], [-1]):
             came = f"its timesteps {_short(visited)} for {n_steps} steps"
             _refuse(type(scheduler).__name__, came, _cure(found))
+        if not _has_levels_of_timesteps(twin):
+            came = "levels of noise that are not those of its timesteps"
+            _refuse(type(scheduler).__name__, came, _cure(found))
+
+
+def _has_levels_of_timesteps(scheduler: object) -> bool:
+    """Return whether the sigmas of a chain, if there are any, are those of the training steps."""
+    if getattr(scheduler, "sigmas", None) is None:
+        return True
+    timesteps = scheduler.timesteps.long()
+    levels = scheduler.alphas_cumprod[timesteps]
+    expected = ((1 - levels) / levels).sqrt()
+    return torch.allclose(scheduler.sigmas[: len(timesteps)].to(expected), expected, rtol=1e-2)
 
 
 def _reader(scheduler: object, config: object) -> Callable[[str, Any], Any]:
     """Return a function (name, default) -> setting; switches that the class lacks count as off.
 
-    A config that came from another scheduler keeps the keys of that one.
+    A config that came from another scheduler keeps the keys of that one. They count where they tell
+    of the model, or where the timesteps will show whether they are right.
     """
     known = inspect.signature(type(scheduler).__init__).parameters
     own = set(known) if isinstance(config, Mapping) and len(known) > 2 else None
 
     def read(name: str, default: Any) -> Any:
-        if own is not None and name not in own and name not in DEFAULTS:
+        if own is not None and name not in own and name not in _OF_THE_MODEL:
             return default
         if isinstance(config, Mapping):
             return config.get(name, default)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from course.adapters import adapter_disabled, has_adapter
+from course.adapters.switches import require_text_alone
 from course.checks import check_number
 from course.clips import Clip
 from course.depth import DepthControl, control_for
@@ -104,6 +105,7 @@ def edit(
     way = recipe(method)
     way.check(settings)
     NoiseSchedule.from_scheduler(pipe.scheduler)  # refused before the work, or not at all
+    require_text_alone(pipe.unet)
     use = chosen(
         pipe, way.sampler, n_steps=n_steps, guidance=guidance, skip=skip,
         mask_threshold=mask_threshold, decode_chunk=decode_chunk_size,

@@ -10,7 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from course.adapters import FeatureTap, add_lora, default_taps, has_adapter, remove_lora
-from course.adapters.switches import plain_module, require_separate_projections
+from course.adapters.switches import (
+    plain_module,
+    require_separate_projections,
+    require_text_alone,
+)
 from course.checks import widen
 from course.diffusion import NoiseSchedule
 from course.models import encode_prompt
@@ -144,6 +148,7 @@ def finetune(
 
 
 def _taps(unet: nn.Module, taps: Sequence[str] | None) -> list[str]:
+    require_text_alone(unet)
     # Names are checked before the adapter goes in, so that a wrong one leaves nothing behind.
     names = FeatureTap(unet, default_taps(unet) if taps is None else taps).names
     if not names:

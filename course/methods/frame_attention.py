@@ -16,6 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from course.adapters.switches import uncompiled
 
+_DIFFUSERS = "diffusers.models.attention_processor"
 _PLAIN = (
     "AttnProcessor",
     "AttnProcessor2_0",
@@ -135,7 +136,8 @@ def self_attention_layers(unet: nn.Module) -> list[nn.Module]:
 def _require_plain(layers: list[nn.Module]) -> None:
     for layer in layers:
         kind = type(layer.processor)
-        if kind.__name__ not in _PLAIN and not isinstance(layer.processor, FrameAttention):
+        is_plain = kind.__module__ == _DIFFUSERS and kind.__name__ in _PLAIN
+        if not is_plain and not isinstance(layer.processor, FrameAttention):
             raise ValueError(
                 f"the UNet's self-attention has a processor of its own, {kind.__name__}, and this "
                 "method would replace it; take a method that changes no attention, such as paper "

@@ -97,10 +97,8 @@ class Chosen(NamedTuple):
 
     def __str__(self) -> str:
         mask = "no mask" if self.mask_threshold is None else f"mask {self.mask_threshold:g}"
-        return (
-            f"guidance {self.guidance:g}, {self.n_steps} steps without the {self.skip} noisiest, "
-            f"{mask}"
-        )
+        steps = f"{self.n_steps} DDIM steps without the {self.skip} noisiest"
+        return f"guidance {self.guidance:g}, {steps}, {mask}"
 
 
 def chosen(

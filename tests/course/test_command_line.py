@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from course.__main__ import main
 from course.clips import Clip, read_clip, write_clip
 from course.commands import finetune as finetune_options
-from course.commands.outputs import claimed, edit_files
+from course.commands.outputs import check_room, claimed, edit_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ["--source", "a red circle on a blue background"]
@@ -239,6 +240,20 @@ def test_what_cannot_be_written_is_found_before_the_work(edit, tmp_path, monkeyp
         assert status == 2 and (name.removesuffix(".mp4") in error), name
 
 
+def test_a_link_into_a_folder_that_is_read_only_is_found_before_the_work(
+    edit, tmp_path, monkeypatch
+):
+    place, access = tmp_path / "place", os.access
+    place.mkdir()
+    # An administrator may write everywhere: the system's answer is put in its mouth.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != place and access(path, mode))
+    monkeypatch.setattr("course.editing.edit", lambda *_, **__: pytest.fail("worked in vain"))
+    for name in ("out.mp4", "a_sheet.png"):
+        (tmp_path / name).symlink_to(place / name)
+        status, _, error = edit(output=name.replace("_sheet.png", ".mp4"))
+        assert status == 2 and f"{place} cannot be written" in error
+
+
 def test_a_disk_without_room_is_found_before_the_work(edit, tmp_path, monkeypatch):
     from collections import namedtuple
 
@@ -246,6 +261,15 @@ def test_a_disk_without_room_is_found_before_the_work(edit, tmp_path, monkeypatc
     monkeypatch.setattr("course.commands.outputs.shutil.disk_usage", lambda _: usage(1000))
     status, _, error = edit()
     assert status == 2 and "free room" in error and not list(tmp_path.iterdir())
+
+
+def test_the_room_is_that_of_the_disk_to_which_a_link_leads(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "out.mp4").symlink_to(tmp_path / "other" / "real.mp4")
+    asked, disk_usage = [], shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or disk_usage(path))
+    check_room(tmp_path / "out.mp4", 1)
+    assert asked == [tmp_path / "other"]
 
 
 def test_a_late_failure_says_which_files_are_there(edit, monkeypatch, tmp_path):
@@ -272,6 +296,19 @@ def test_a_depth_clip_of_another_rate_is_refused(edit, tmp_path):
     write_clip(smooth_clip(4, 64, 64, fps=5), tmp_path / "depth.mp4")
     status, _, error = edit("--depth", tmp_path / "depth.mp4")
     assert status == 2 and "--depth" in error and "5 frames a second" in error
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "width", "told"), [(4, 96, "shows 96 x 64"), (3, 64, "depth.mp4 has 3")]
+)
+def test_a_depth_clip_of_another_shape_or_length_is_refused_before_the_model_is_loaded(
+    edit, source, tmp_path, monkeypatch, n_frames, width, told
+):
+    monkeypatch.setattr("course.models.load", lambda *_, **__: pytest.fail("loaded in vain"))
+    fps = read_clip(source).fps
+    write_clip(smooth_clip(n_frames, 64, width, fps=fps), tmp_path / "depth.mp4")
+    status, _, error = edit("--depth", tmp_path / "depth.mp4")
+    assert status == 2 and told in error
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +368,30 @@ def test_a_name_that_no_file_can_have_is_told_in_full(edit, option):
     value = "a\0b.mp4"
     status, _, error = edit(clip=value) if option == "clip" else edit(option, value)
     assert status == 2 and "a\\x00b.mp4" in error
+
+
+def test_a_prompt_that_is_no_text_is_refused(edit):
+    status, _, error = edit("--target", os.fsdecode(b"a \xff star"))
+    assert status == 2 and "--target" in error and "no text in UTF-8" in error
+
+
+@pytest.mark.parametrize("command", ["finetune {} --prompt x", "render"])
+def test_a_folder_s_or_a_picture_s_impossible_name_is_told_in_full(source, capsys, command):
+    assert main([*command.format(source).split(), "--output", "a\0b"]) == 2
+    assert "--output: 'a\\x00b' has a null character" in capsys.readouterr().err
+
+
+def test_training_looks_once_more_at_its_folder_when_no_other_run_has_it(
+    source, adapter, tmp_path, capsys, monkeypatch
+):
+    def other_run(*_):
+        shutil.copytree(adapter, tmp_path / "a")
+        return claimed(*_)
+
+    monkeypatch.setattr("course.commands.training.claimed", other_run)
+    arguments = ["--prompt", "a red circle", "--output", str(tmp_path / "a"), "--steps", "1"]
+    assert main(["finetune", str(source), *arguments]) == 2
+    assert "holds an earlier run" in capsys.readouterr().err
 
 
 def test_the_file_of_an_adapter_is_as_good_as_its_folder(edit, adapter):

@@ -6,11 +6,14 @@ import csv
 import os
 import shutil
 import time
+from contextlib import ExitStack
 
 import pytest
 from launching import kill, launch, started
 
+from course import models
 from course.__main__ import main
+from course.commands.outputs import claimed
 from course.commands.results import FILE
 from course.commands.table import read_table
 from course.methods import DEFAULT_METHOD
@@ -198,6 +201,24 @@ def test_files_of_the_user_are_kept_in_a_resumed_run_too(clips, tmp_path, capsys
         assert main(arguments(clips, path, output, *options)) == 2
         assert "a_sheet.png exists already" in capsys.readouterr().err
     assert (output / "a_sheet.png").read_text() == "precious"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_edit_of_another_run_is_kept(clips, tmp_path, monkeypatch, ended):
+    output, path = tmp_path / "out", table(tmp_path, line("a.mp4"))
+    other, load = output / "a.mp4", models.load
+    stack = ExitStack()
+
+    def loaded(*arguments, **options):  # the other run writes, or has written, meanwhile
+        other.write_text("precious") if ended else stack.enter_context(claimed(other))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(models, "load", loaded)
+    with stack:
+        assert main(arguments(clips, path, output)) == 2
+    (note,) = (record["note"] for record in answers(output).values())
+    assert "exists already" in note if ended else "another run is writing" in note
+    assert other.exists() is ended
 
 
 def test_no_clip_is_written_over(clips, tmp_path, capsys):

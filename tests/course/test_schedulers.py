@@ -85,6 +85,11 @@ def test_the_usual_schedulers_of_stable_diffusion_are_followed(name):
         ("DPMSolverMultistep", {"use_lu_lambdas": True}, "use_lu_lambdas=True"),
         ("LCM", {}, "its timesteps 999, 979, 959"),
         ("PNDM", {}, "its timesteps 981, 971, 961"),
+        (
+            "EulerDiscrete",
+            {"timestep_spacing": "leading", "interpolation_type": "log_linear"},
+            "levels of noise that are not those of its timesteps",
+        ),
     ],
 )
 def test_the_cure_of_a_refusal_makes_a_scheduler_that_is_followed(name, options, why):
@@ -153,6 +158,23 @@ def test_a_velocity_schedule_is_sampled_as_diffusers_does_without_being_told(lat
         expected = theirs.step(model(expected, t), t, expected).prev_sample
     *_, last = sample(model, latents, NoiseSchedule.from_scheduler(theirs), 20)
     assert torch.allclose(last.latents, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("end", ["zero", "sigma_min"])
+@pytest.mark.parametrize("name", ["EulerDiscrete", "DPMSolverMultistep"])
+def test_a_solver_of_first_order_is_followed_to_its_own_end(latents, name, end):
+    # The key of the pipeline's first scheduler, which these do not know, stays in the config.
+    options = {"set_alpha_to_one": False, "timestep_spacing": "trailing", "solver_order": 1}
+    theirs = scheduler(name, **options, final_sigmas_type=end)
+    theirs.set_timesteps(20)
+    # Euler's latents are those of DDIM divided by the root of alpha-bar.
+    scale = (theirs.sigmas**2 + 1).sqrt() if name == "EulerDiscrete" else torch.ones(21)
+    expected = latents * scale[0]
+    for t in theirs.timesteps:
+        noise = model(theirs.scale_model_input(expected, t), float(t))
+        expected = theirs.step(noise, t, expected).prev_sample
+    *_, last = sample(model, latents, quiet_schedule(theirs), 20)
+    assert torch.allclose(last.latents, expected / scale[-1], atol=1e-4)
 
 
 @pytest.mark.parametrize("chain", [sample, invert])

@@ -72,10 +72,12 @@ def test_a_long_label_makes_its_row_higher_instead_of_being_cut():
 @pytest.mark.parametrize(
     ("clips", "options"),
     [([], {}), ([grey_clip()], {"labels": ["a", "b"]}), (grey_clip(), {"n_columns": 0}),
-     (grey_clip(), {"scale": 0}), (grey_clip(), {"scale": float("nan")})],
+     (grey_clip(), {"scale": 0}), (grey_clip(), {"scale": float("nan")}),
+     (grey_clip(), {"scale": 1e9}), (grey_clip(), {"scale": "2"}), ([1], {}),
+     (grey_clip(), {"labels": [3]}), (grey_clip(), {"n_columns": 2.0})],
 )  # fmt: skip
 def test_a_layout_that_cannot_be_is_refused(clips, options):
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises((ValueError, TypeError), match="wanted"):
         contact_sheet(clips, **options)
 
 
@@ -142,6 +144,12 @@ def test_a_still_region_stays_still_in_a_gif():
         gif.seek(index)
         frames.append(numpy.asarray(gif.convert("RGB"))[:, :16])
     assert all((frame == frames[0]).all() for frame in frames)
+
+
+@pytest.mark.parametrize("loop", [2**17, 1.5, None, float("nan")])
+def test_what_is_no_number_of_plays_is_refused(loop):
+    with pytest.raises((ValueError, TypeError), match="loop: .* came; wanted is a whole number"):
+        gif_bytes(grey_clip(), loop=loop)
 
 
 def test_a_negative_loop_is_refused(tmp_path):

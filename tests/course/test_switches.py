@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from accelerate.hooks import AlignDevicesHook, add_hook_to_module, attach_align_device_hook
 from diffusers.models.attention_processor import AttnProcessor2_0
 from test_models import write_stable_diffusion_folder
 
@@ -73,6 +74,19 @@ class Counting(AttnProcessor2_0):
         return super().__call__(*arguments, **options)
 
 
+def fetch_layer_by_layer(pipe):
+    """Switch on what enable_sequential_cpu_offload does, on the CPU.
+
+    Its own call remembers tied weights by their device and stumbles where the CPU is both ends.
+    """
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        weights = {name: weight.clone() for name, weight in part.state_dict().items()}
+        add_hook_to_module(part, AlignDevicesHook(io_same_device=True), append=True)
+        attach_align_device_hook(
+            part, torch.device("cpu"), offload=True, weights_map=weights, offload_buffers=True
+        )
+
+
 def compile_whole(pipe):
     pipe.unet = torch.compile(pipe.unet, backend="eager")
 
@@ -104,6 +118,9 @@ SWITCHES = {
         lambda pipe: pipe.enable_model_cpu_offload(device="cpu"),
         lambda pipe: hasattr(pipe.unet, "_hf_hook"),
     ),
+    "sequential offload": Switch(
+        fetch_layer_by_layer, lambda pipe: pipe.unet.conv_in.weight.device.type == "meta"
+    ),
     "gradient checkpointing": Switch(
         lambda pipe: pipe.unet.enable_gradient_checkpointing(),
         lambda pipe: pipe.unet.is_gradient_checkpointing,
@@ -114,6 +131,7 @@ SWITCHES = {
     ),
 }
 REFUSED = {
+    ("sequential offload", "paper", True): "layer by layer.*enable_model_cpu_offload",
     ("own processor", DEFAULT_METHOD, False): "processor of its own, Counting.*such as paper",
     ("fused projections", "paper", True): "projections are fused.*unfuse_qkv_projections",
 }
@@ -140,6 +158,24 @@ def test_a_processor_of_the_user_s_is_called(pipe, clip):
     before = Counting.calls
     frames_of(pipe, clip, "paper")
     assert Counting.calls > before
+
+
+def test_a_processor_that_has_only_the_name_of_a_plain_one_is_not_replaced(pipe, clip):
+    pipe.unet.set_attn_processor(type("AttnProcessor2_0", (Counting,), {})())
+    with pytest.raises(ValueError, match="processor of its own, AttnProcessor2_0"):
+        frames_of(pipe, clip, DEFAULT_METHOD)
+
+
+def test_a_unet_that_wants_images_too_is_refused(pipe, clip):
+    latents = models.encode_frames(pipe, clip.frames)
+    pipe.unet.register_to_config(encoder_hid_dim_type="ip_image_proj")  # as load_ip_adapter does
+    for work in (
+        lambda: frames_of(pipe, clip, "paper"),
+        lambda: list(finetune(pipe, latents, "red", n_steps=1)),
+    ):
+        with pytest.raises(ValueError, match="more than text.*ip_image_proj.*unload_ip_adapter"):
+            work()
+    assert not has_adapter(pipe.unet)
 
 
 @pytest.mark.parametrize("name", ["attention slicing", "compiled", "compiled in place"])
@@ -177,7 +213,6 @@ def test_training_past_fused_projections_is_refused(pipe, clip):
 
 
 def test_weights_that_are_fetched_layer_by_layer_take_no_adapter(pipe, adapter):
-    # With the CPU as its own accelerator, diffusers' offloading itself cannot run: no edit here.
     pipe.enable_sequential_cpu_offload(device="cpu")
     for put in (lambda: add_lora(pipe.unet), lambda: load_adapter(adapter, pipe.unet)):
         with pytest.raises(ValueError, match="layer by layer.*enable_model_cpu_offload"):

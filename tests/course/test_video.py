@@ -221,6 +221,48 @@ def test_numbers_out_of_range_are_refused_before_the_file_is_opened(wanted):
         read_clip("missing.mp4", **wanted)
 
 
+ODD = {
+    "start": [-0.1, float("nan"), float("inf"), 2**2000, None, [0]],
+    "fps": [0, float("nan"), 2**2000, "four", [4]],
+    "size": [64.0, "64", b"64", True, numpy.array(2), (32.0, 32), {}],
+    "n_frames": [True, 4.0, "4", numpy.array([4])],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, some in ODD.items() for v in some])
+def test_an_odd_number_is_refused_by_its_name_and_as_it_came(name, value):
+    with pytest.raises((ValueError, TypeError), match=f"^{name} is .*(wanted|needed)") as refusal:
+        read_clip("missing.mp4", **{name: value})
+    assert not isinstance(value, str | bytes) or repr(value) in str(refusal.value)
+
+
+@pytest.mark.parametrize("wanted", [{"start": 1e300}, {"fps": 1e-300}, {"fps": 1e-9}])
+def test_a_number_far_out_leaves_too_few_frames(tmp_path, wanted):
+    write_clip(smooth_clip(4), tmp_path / "clip.mp4")
+    with pytest.raises(ValueError, match=r"clip.mp4 holds .*at least 2 frames are needed"):
+        read_clip(tmp_path / "clip.mp4", **wanted)
+
+
+def test_a_path_may_be_bytes_and_nothing_that_is_no_path(tmp_path):
+    path = os.fsencode(tmp_path / "clip.mp4")
+    write_clip(smooth_clip(4), path)
+    assert read_clip(path).n_frames == 4
+    for other in (None, 3, ["clip.mp4"]):
+        with pytest.raises(TypeError, match="path"):
+            read_clip(other)
+
+
+@pytest.mark.parametrize("fps", [1e-300, 0.0009, 1001, 1e5])
+def test_a_rate_that_no_player_believes_is_not_written(tmp_path, fps):
+    with pytest.raises(ValueError, match="at least one frame in 1000 s and at most 1000"):
+        write_clip(Clip(smooth_clip(4).frames, fps), tmp_path / "clip.mp4")
+
+
+def test_what_is_no_clip_is_not_written(tmp_path):
+    with pytest.raises(TypeError, match="got a Tensor; wanted a Clip"):
+        write_clip(smooth_clip(4).frames, tmp_path / "clip.mp4")
+
+
 def test_another_suffix_is_refused(tmp_path):
     for name, hint in (("clip.avi", ".mp4"), ("clip.gif", "write_gif"), ("clip", ".mp4")):
         with pytest.raises(ValueError, match=hint):
