@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ LINES = 12
 
 WIDE, HIGH = 1184, 580
 """The room for a figure, in pixels: docs/slides/slides.css has the same."""
+
+_SMALLEST = 0.8
+"""A picture that would be shrunk to less goes over several slides, as wide as each of them."""
 
 _LETTERS = ((56, "printed"), (70, "printed wide"), (80, "printed wide dense"))
 """The longest line, in characters, that each size of letters in docs/slides/slides.css holds."""
@@ -69,14 +73,24 @@ def _clip(markup: str) -> Iterator[str]:
 
 
 def _figure(markup: str, pictures: Pictures) -> Iterator[str]:
-    """Yield a picture; below a low one there is room for its words, which the last row can read."""
+    """Yield a picture; below a low one there is room for its words, which the last row can read.
+
+    A high one comes in parts that overlap, from its top to its bottom.
+    """
     source, words = attribute(markup, "src"), attribute(markup, "alt")
     if not words:
         return
-    image = f'<img alt="{html.escape(words)}" src="{source}">'
     with Image.open(pictures.folder / source.rpartition("/")[2]) as picture:
-        left = HIGH - WIDE * picture.height / picture.width
-    if left > _LINE * (1 + len(words) // _WORDS_A_LINE):
+        whole, high = WIDE * picture.height / picture.width, picture.height
+    if _SMALLEST * high > HIGH and (count := math.ceil(whole / HIGH)) > 1:
+        for part in range(count):
+            alt = html.escape(f"{words} Part {part + 1} of {count}.")
+            place = f"object-fit: cover; object-position: 0 {100 * part / (count - 1):.0f}%"
+            image = f'<img alt="{alt}" src="{source}" style="{place}">'
+            yield one_block(f'{FIGURE}">{image}</div>')
+        return
+    image = f'<img alt="{html.escape(words)}" src="{source}">'
+    if HIGH - whole > _LINE * (1 + len(words) // _WORDS_A_LINE):
         said = html.escape(words[0].upper() + words[1:])
         image = f'{image}<p class="words" aria-hidden="true">{said}</p>'
         yield one_block(f'{FIGURE} low">{image}</div>')

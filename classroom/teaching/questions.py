@@ -27,12 +27,14 @@ class Question:
     """A question to the class and its answer, which is empty for one that is left open.
 
     `before` is the last line of the cell that must not have run yet, and empty where none follows.
+    `after` is the paragraph that it follows, which its words may point to; empty where it begins.
     """
 
     text: str
     answer: str
     is_prediction: bool
     before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def questions(lesson: Lesson, part: Part) -> list[Question]:
                 found[n] = replace(found[n], before=line if found[n].is_prediction else "")
         elif cell.kind == "markdown":
             for asked in _ASKED.finditer(cell.source):
-                found.append(Question(_linked(asked["text"].strip()), "", not asked["kind"]))
+                text, after = asked["text"].strip(), _last_paragraph(cell.source[: asked.start()])
+                found.append(Question(_linked(text), "", not asked["kind"], after=_linked(after)))
     return found
 
 
@@ -84,6 +87,13 @@ def lead(lesson: Lesson, part: Part) -> str:
     second = "".join(paragraphs[1:2])
     has_more = paragraphs[0].endswith(":") or second.startswith("- ")
     return _linked("\n\n".join(paragraphs[: 2 if has_more else 1]))
+
+
+def _last_paragraph(text: str) -> str:
+    """Return what a text ends in, a formula with what leads to it; nothing for a heading."""
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    many = 2 if paragraphs[-1].startswith("$$") else 1
+    return "\n\n".join(each for each in paragraphs[-many:] if each[:1] not in "#<")
 
 
 def _is_text(cell: Cell) -> bool:

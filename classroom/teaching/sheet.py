@@ -90,19 +90,22 @@ def _steps(plan: Plan, plans: Plans) -> list[str]:
 def _section(step: Step) -> list[str]:
     """Return what a learner does in a section, what it is about, its questions and exercises."""
     blocks = [f"*{step.work}: at least {step.work.minutes:.1f} minutes.*"]
-    blocks += [lead(step.lesson, step.part), step.text]
-    blocks += [_question(question) for question in questions(step.lesson, step.part)]
+    told = lead(step.lesson, step.part)
+    blocks += [told, step.text]
+    blocks += [_question(question, told) for question in questions(step.lesson, step.part)]
     for task in tasks(step.lesson, step.part):
         blocks.append(_exercise(task, task.name in step.later))
     return blocks
 
 
-def _question(question: Question) -> str:
+def _question(question: Question, told: str) -> str:
+    """Return a question with its answer, and before it what it points to, unless that is told."""
     when = "Ask before the cell runs." if question.is_prediction else "Ask the class."
     if question.before:
         when = f"Ask before the cell runs that ends in {_code(question.before)}"
     answer = question.answer or "(left open in the lesson)"
-    return f"**{when}**\n\n{question.text}\n\n{_quoted('**Answer.** ' + answer)}"
+    after = f"{question.after}\n\n" if question.after not in told else ""
+    return f"**{when}**\n\n{after}{question.text}\n\n{_quoted('**Answer.** ' + answer)}"
 
 
 def _code(line: str) -> str:

@@ -137,13 +137,13 @@ def chosen(
 
 def settings_table(kind: str) -> str:
     """Return the settings of a kind of model as a Markdown table."""
-    lines = ["| setting | value | source | |", "|---|---|---|---|"]
+    lines = ["| setting | value | source | measured |", "|---|---|---|---|"]
     for name, line in SETTINGS[kind].items():
         value = line.value
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {share:g}" for key, share in value.items()) or "the method's"
         elif isinstance(value, bool):
             value = "the method's" if value else "none"
-        measured = "measured here" if line.measured else "not measured here"
+        measured = "here" if line.measured else "not here"
         lines.append(f"| {name} | {value} | {line.source} | {measured} |")
     return "\n".join(lines)

@@ -31,7 +31,7 @@ PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
 WIDTHS = {"a phone": 360, "200 % zoom": 640, "a desktop": 1280}
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 MATHS = "() => window.MathJax?.startup?.promise"
-CUT = """() => [...document.querySelectorAll('.cell_input pre')]
+CUT = """kind => [...document.querySelectorAll(`${kind} pre`)]
     .map(each => each.scrollWidth > each.clientWidth + 1)"""
 SHOWN = ".explorer-pictures img:not([hidden])"
 
@@ -51,6 +51,7 @@ class Visit:
     alts: list[tuple[str, str]]
     widths: dict[str, int]
     cut: list[bool]
+    printed_cut: list[bool]
     errors: list[str] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
 
@@ -139,7 +140,8 @@ def seen(page) -> Visit:
         set(page.evaluate("() => [...document.querySelectorAll('[id]')].map(each => each.id)")),
         page.evaluate("() => [...document.images].map(i => [i.getAttribute('src'), i.alt])"),
         widths,
-        page.evaluate(CUT),
+        page.evaluate(CUT, ".cell_input"),
+        page.evaluate(CUT, ".cell_output"),
     )
 
 
@@ -184,6 +186,11 @@ def test_no_page_scrolls_sideways(visits, words):
 def test_code_is_seen_whole_on_a_desktop(visits):
     cut = [each for visit in visits.values() for each in visit.cut]
     assert len(cut) > 100 and sum(cut) < 0.1 * len(cut)
+
+
+def test_what_was_printed_is_seen_whole_on_a_desktop(visits):
+    assert sum(len(visit.printed_cut) for visit in visits.values()) > 30
+    assert [name for name, visit in visits.items() if any(visit.printed_cut)] == []
 
 
 def test_search_finds_lambert(page, url):

@@ -99,16 +99,17 @@ def test_the_package_needs_nothing_of_jupyter():
     assert not [n for n in project["dependencies"] if n.startswith(("ipython", "ipy", "jup", "nb"))]
 
 
-def test_binder_asks_for_the_cpu_build_of_the_locked_torch_before_the_course(tmp_path):
+def test_binder_installs_the_locked_torch_then_the_course_and_no_menu_for_teachers(tmp_path):
     """Run postBuild with a python that only writes down what it is asked."""
     fake = tmp_path / "python"
     fake.write_text(f'#!/bin/sh\necho "$@" >>"{tmp_path}/asked"\n')
     fake.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     subprocess.run([BINDER / "postBuild"], env=os.environ | {"PATH": path}, check=True)
-    torch, course = (tmp_path / "asked").read_text().splitlines()
+    torch, course, menu = (tmp_path / "asked").read_text().splitlines()
     lock = (ROOT / "requirements.lock").read_text()
     assert "whl/cpu" in torch and torch.split()[4] in lock and course.endswith(".[lessons]")
+    assert "labextension disable" in menu and menu.endswith("@jupyter/nbgrader")
 
 
 def test_binder_and_the_devcontainer_lead_to_files_that_are_there():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from types import SimpleNamespace
 
 import nbformat
@@ -109,6 +110,14 @@ def test_the_words_of_a_low_figure_stand_below_it(slides):
     cells = code(markup=picture(60, 10)), code(markup=picture(60, 40))
     (_, low), (_, high) = slides("## Film (2 min)\n\nLook.", *cells)
     assert "A black box." in low.partition('class="words"')[2] and "words" not in high
+
+
+def test_a_picture_too_high_for_a_slide_goes_over_several_from_its_top_to_its_bottom(slides):
+    pages = slides("## Table (2 min)", code(markup=picture(860, 950)))
+    places = [int(re.search(r"object-position: 0 (\d+)%", text)[1]) for _, text in pages]
+    assert places == [0, 50, 100] and "Part 3 of 3." in pages[-1][1]
+    [(_, fits)] = slides("## Table (2 min)", code(markup=picture(640, 560)))
+    assert "Part" not in fits
 
 
 def test_a_long_text_is_set_smaller_and_code_and_links_are_left_out(slides):

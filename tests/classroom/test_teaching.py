@@ -344,6 +344,13 @@ def test_a_lead_takes_its_list_along_and_may_stand_below_a_cell():
     assert lead(clip, parts(clip)[1]).startswith("A video file holds pixels")
 
 
+def test_a_question_brings_along_the_paragraph_that_it_points_to_and_no_heading():
+    asked = questions(lesson := LESSONS["00_start_here"], parts(lesson)[4])
+    assert asked[0].text.startswith("You can move both") and "edges can jump" in asked[0].after
+    asked = [q for lesson in LESSONS.values() for p in parts(lesson) for q in questions(lesson, p)]
+    assert not any(question.after.startswith(("#", "<")) for question in asked)
+
+
 def test_a_question_names_the_cell_that_must_wait():
     asked = questions(lesson := LESSONS["00_start_here"], parts(lesson)[4])
     assert [question.before[:9] for question in asked] == ['explore("', 'f"mean si']
