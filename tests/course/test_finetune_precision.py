@@ -54,22 +54,27 @@ def test_half_precision_has_the_gradients_of_float32(exact, latents, dtype):
     assert step.temporal_gradient_norm > 0
 
 
-def test_gradients_of_many_latents_that_float16_cannot_hold_are_scaled(tmp_path, monkeypatch):
+def test_gradients_of_many_latents_are_those_of_float32_and_float16_needs_its_scale(
+    tmp_path, monkeypatch
+):
     folder = write_stable_diffusion_folder(tmp_path)
     drawn = torch.randn(3, 4, 32, 32, generator=torch.Generator().manual_seed(2))
     latents = 0.9 * drawn[:1] + 0.3 * drawn  # neighbours of a clip: alike
     arguments = {"timestep_range": (0.3, 1.0), "window": 3, "diffusion_weight": 0.0}
     found = {}
-    for dtype in (torch.float32, torch.float16):
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
         _, parts = gradients(models.load(folder, device="cpu", dtype=dtype), latents, **arguments)
         found[dtype] = torch.cat([part.flatten() for part in parts])
-    likeness = torch.cosine_similarity(found[torch.float16], found[torch.float32], dim=0)
-    norms = [float(gradient.norm()) for gradient in found.values()]
-    assert float(likeness) > 0.999 and norms[1] == pytest.approx(norms[0], rel=0.04)
+    exact, *half = found.values()
+    norm = float(exact.norm())
+    # bfloat16 has three bits fewer: errors are 8 times as large, what the cosine loses 64 times.
+    for gradient, lost in zip(half, (0.001, 0.064)):
+        assert torch.cosine_similarity(gradient, exact, dim=0) > 1 - lost
+        assert float(gradient.norm()) == pytest.approx(norm, rel=0.04)
     scaler = torch.amp.GradScaler
     monkeypatch.setattr(torch.amp, "GradScaler", lambda *a, **o: scaler(*a, init_scale=1.0, **o))
     half = models.load(folder, device="cpu", dtype=torch.float16)
-    assert gradients(half, latents, **arguments)[0].gradient_norm == 0 < norms[0]
+    assert gradients(half, latents, **arguments)[0].gradient_norm == 0 < norm
 
 
 def test_gradients_that_overflow_are_tried_again_with_less_scale(exact, latents, monkeypatch):
