@@ -201,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figure_4", description=__doc__)
     parser.add_argument("--model", default="embedded", help="embedded or a folder")
     parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--ablation-clips", type=int, default=4)
+    parser.add_argument("--ablation-clips", type=int, default=12)
     parser.add_argument("--steps", type=int, default=25, help="DDIM steps, skipped ones included")
     parser.add_argument("--skip", type=int, default=6, help="noisiest steps to leave out")
     parser.add_argument("--guidance", type=float, default=3.0)

@@ -47,7 +47,7 @@ def summary(rows: Sequence[dict]) -> dict:
 def _pairs(table: dict[tuple[int, str], dict], rows: Sequence[dict]) -> dict[str, list]:
     """Return for each variant its clips' (without adapter, with it).
 
-    The main variant stands twice: on all clips, and on those that every ablation was trained on.
+    Where ablations were trained on fewer clips, the main variant stands twice: on all, and on these.
     """
     clips = sorted({clip for clip, _ in table})
     names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != "no adapter"]
@@ -56,7 +56,7 @@ def _pairs(table: dict[tuple[int, str], dict], rows: Sequence[dict]) -> dict[str
         for name in names
     }
     few = [c for c in clips if all((c, name) in table for name in names)]
-    if few and len(names) > 1:
+    if 0 < len(few) < len(clips) and len(names) > 1:
         main, *others = names
         same = {f"{main}, on these {len(few)}": [pairs[main][clips.index(c)] for c in few]}
         pairs = {main: pairs[main]} | same | {name: pairs[name] for name in others}
