@@ -47,7 +47,7 @@ def summary(rows: Sequence[dict]) -> dict:
 def _pairs(table: dict[tuple[int, str], dict], rows: Sequence[dict]) -> dict[str, list]:
     """Return for each variant its clips' (without adapter, with it).
 
-    Where ablations were trained on fewer clips, the main variant stands twice: on all, and on these.
+    Where ablations have fewer clips, the main variant stands twice: on all, and on these.
     """
     clips = sorted({clip for clip, _ in table})
     names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != "no adapter"]

@@ -28,8 +28,9 @@ LINES = 12
 WIDE, HIGH = 1184, 580
 """The room for a figure, in pixels: docs/slides/slides.css has the same."""
 
-_SMALLEST = 0.8
-"""A picture that would be shrunk to less goes over several slides, as wide as each of them."""
+_SMALLEST, _HIGHEST = 0.9, 1.5 * HIGH
+"""A picture that would be shrunk to less goes over several slides, as wide as each of them, if it
+is then higher than this. A film of five rows is not, and stays whole."""
 
 _LETTERS = ((56, "printed"), (70, "printed wide"), (80, "printed wide dense"))
 """The longest line, in characters, that each size of letters in docs/slides/slides.css holds."""
@@ -82,7 +83,8 @@ def _figure(markup: str, pictures: Pictures) -> Iterator[str]:
         return
     with Image.open(pictures.folder / source.rpartition("/")[2]) as picture:
         whole, high = WIDE * picture.height / picture.width, picture.height
-    if _SMALLEST * high > HIGH and (count := math.ceil(whole / HIGH)) > 1:
+    if _SMALLEST * high > HIGH and whole > _HIGHEST:
+        count = math.ceil(whole / HIGH)
         for part in range(count):
             alt = html.escape(f"{words} Part {part + 1} of {count}.")
             place = f"object-fit: cover; object-position: 0 {100 * part / (count - 1):.0f}%"

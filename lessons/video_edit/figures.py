@@ -100,8 +100,10 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
         xlabel="training steps done",
         ylabel="deviation of the similarity over pairs (no unit)",
     )
-    for axes in (left, right):
-        axes.legend(frameon=False, fontsize="small")
+    for axes in (left, right):  # above the axes: bars reach everywhere within
+        axes.legend(
+            frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3
+        )
     ends = [f"{line} ends at {each['mean'][-1]:.3f}" for line, each in found["left"].items()]
     for label, curve in (mine or {}).items():
         ends.append(f"{label}, a thin line, ends at {curve[-1]:.3f}")
