@@ -341,7 +341,7 @@ def test_whole_vp9_is_not_called_damaged_and_comes_out_as_without_the_check(
 ):
     n_frames, height, width = shape
     pictures = noise(n_frames)[:, :height, :width]
-    stamps = [40 * (index + 9 * (index > 4)) for index in range(n_frames)]  # AVI has empty packets
+    stamps = [40 * (index + 9 * (index > 4)) for index in range(n_frames)]  # a pause
     path, found = vp9(tmp_path / f"a.{suffix}", pictures, stamps=stamps), []
     for check in (decoding._second_decoder, lambda context: None):
         monkeypatch.setattr(decoding, "_second_decoder", check)
