@@ -26,10 +26,13 @@ def decoded(
     raises where the container itself cannot be read on and nothing was decoded.
     """
     index, last = (0 if entry is None else entry.index), None
+    second, passed = _second_decoder(context), set()
     for packet in _packets(container, stream, entry):
         if packet is not None and packet.size == 0 and packet.dts is not None:
             frames = [] if last is None else [last]
         else:
+            if second is not None:
+                passed.update(frame.pts for frame in _frames(packet, second) or ())
             frames = _frames(packet, context)
         if frames is None:
             findings.undecoded.append(index)
@@ -37,7 +40,8 @@ def decoded(
         for frame in frames:
             if entry is not None and last is None and _is_before(frame, entry):
                 continue
-            if frame.is_corrupt or packet.is_corrupt:
+            doubted = second is not None and frame.pts not in passed
+            if frame.is_corrupt or packet.is_corrupt or doubted:
                 findings.damaged.append(index)
             yield frame
             index, last = index + 1, frame
@@ -69,6 +73,20 @@ def _packets(
             return
         n_packets += 1
         yield packet
+
+
+def _second_decoder(context: av.VideoCodecContext) -> av.VideoCodecContext | None:
+    """Return libvpx's decoder of VP9 beside FFmpeg's own, None where nothing is to be checked.
+
+    FFmpeg's own marks no damage and shows all that comes out of it. libvpx keeps back a picture
+    that it finds damaged, and what rests on it up to the next key frame.
+    """
+    if context.name != "vp9" or context.pix_fmt != "yuv420p":
+        return None
+    try:
+        return av.CodecContext.create("libvpx-vp9", "r")
+    except ValueError:  # FFmpeg was built without it
+        return None
 
 
 def _frames(packet: av.Packet | None, context: av.VideoCodecContext) -> list[av.VideoFrame] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import closing
 from fractions import Fraction
+from unittest.mock import Mock
 
 import av
 import numpy
@@ -13,9 +14,10 @@ import torch
 from clip_files import encode, numbered, numbers, psnr, quarters, smooth_clip
 from PIL import Image
 
-from course.clips import Clip, read_clip
+from course.clips import Clip, decoding, read_clip
 from course.clips.animated import Animation
 from course.clips.findings import ClipWarning, Findings
+from course.clips.source import source
 from course.clips.video import clip_facts
 
 ONE = 65536  # in a display matrix
@@ -311,6 +313,56 @@ def test_damage_is_told_by_the_number_of_the_frame(tmp_path, suffix):
     assert 10 < clip.n_frames <= 60
 
 
+def vp9(path, pixels: numpy.ndarray, **more):
+    if "libvpx-vp9" not in av.codecs_available:
+        pytest.skip("PyAV has no libvpx-vp9 here")
+    options = {"g": "20", "b": "2M", "cpu-used": "8"}
+    more = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "rate": 25, "options": options} | more
+    return encode(path, pixels, **more)
+
+
+@pytest.mark.parametrize("suffix", ["webm", "mp4"])
+def test_damage_in_vp9_is_told_up_to_the_next_key_frame(tmp_path, suffix):
+    path, findings = vp9(tmp_path / f"a.{suffix}", noise()), Findings()
+    whole, content = read_clip(path).frames, bytearray(path.read_bytes())
+    at = len(content) // 2
+    content[at : at + 200] = numpy.random.default_rng(1).bytes(200)
+    path.write_bytes(content)
+    with source(path, findings) as clip:
+        frames = torch.stack([clip.picture(frame) for frame in clip.frames()])
+    torn = (frames != whole).flatten(1).any(1).nonzero().flatten().tolist()
+    assert torn and set(torn) <= set(findings.damaged) <= set(range(20, 40))
+
+
+@pytest.mark.parametrize("suffix", ["webm", "mkv", "mp4", "avi", "ivf"])
+@pytest.mark.parametrize("shape", [(16, 64, 64), (7, 33, 51), (2, 8, 8)])
+def test_whole_vp9_is_not_called_damaged_and_comes_out_as_without_the_check(
+    tmp_path, monkeypatch, suffix, shape
+):
+    n_frames, height, width = shape
+    pictures = noise(n_frames)[:, :height, :width]
+    stamps = [40 * (index + 9 * (index > 4)) for index in range(n_frames)]  # a pause
+    path, found = vp9(tmp_path / f"a.{suffix}", pictures, stamps=stamps), []
+    for check in (decoding._second_decoder, lambda context: None):
+        monkeypatch.setattr(decoding, "_second_decoder", check)
+        with source(path, findings := Findings()) as clip:
+            found.append(torch.stack([clip.picture(frame) for frame in clip.frames()]))
+        assert not findings.damaged and not findings.undecoded
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("pix_fmt", "checked"), [("yuv420p", True), ("yuv444p", False)])
+def test_vp9_of_8_bits_with_halved_colours_is_checked_where_libvpx_is(
+    tmp_path, monkeypatch, pix_fmt, checked
+):
+    with av.open(str(vp9(tmp_path / "a.webm", noise(2), pix_fmt=pix_fmt))) as container:
+        context = container.streams.video[0].codec_context
+        assert (decoding._second_decoder(context) is not None) == checked
+        missing = Mock(create=Mock(side_effect=ValueError))  # what PyAV raises is one
+        monkeypatch.setattr(av, "CodecContext", missing)
+        assert decoding._second_decoder(context) is None
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "webm", "avi"])
 def test_a_file_that_ends_early_says_so(tmp_path, suffix):
     codec = {"webm": "libvpx-vp9", "avi": "mpeg4"}.get(suffix, "libx264")
@@ -355,8 +407,6 @@ def test_a_gif_that_is_damaged_within_says_so(tmp_path, share):
 
 
 def test_pictures_that_do_not_come_out_of_the_decoder_are_counted(tmp_path, monkeypatch):
-    from course.clips import decoding
-
     path, decode = encode(tmp_path / "a.mp4", numbered(8)), decoding._frames
     monkeypatch.setattr(
         decoding, "_frames", lambda packet, context: [f for f in decode(packet, context) if f.pts]
