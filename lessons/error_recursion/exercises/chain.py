@@ -129,23 +129,18 @@ def _chain_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for dtype, name in DTYPES.items():
         for n_steps, displacement, start in (
-            (1, 0.5, 1.0),
-            (2, 0.0, 0.0),
-            (2, 0.25, 1.0),
-            (4, 0.0, 2.0),
-            (9, 0.1, 0.5),
-        ):
+            (1, 0.5, 1.0), (2, 0.0, 0.0), (2, 0.25, 1.0), (4, 0.0, 2.0), (9, 0.1, 0.5),
+        ):  # fmt: skip
             draws = torch.rand(2, n_steps, generator=generator, dtype=torch.float64)
             constants, noise = (1.05 + 0.6 * draws[0]).to(dtype), draws[1].to(dtype)
             values = (torch.tensor(value, dtype=dtype) for value in (displacement, start))
-            label = (
-                f"{n_steps} step{'s' * (n_steps > 1)}, b = {displacement}, start {start}, {name}"
-            )
+            steps = f"{n_steps} step{'s' * (n_steps > 1)}"
+            label = f"{steps}, b = {displacement}, start {start}, {name}"
             cases.append(Case(label, (constants, noise, *values)))
         small, large = torch.tensor([[0.5, 0.1, 0.9], [40.0, 500.0, 70.0]], dtype=dtype)
         rest = (small, *torch.tensor([0.25, 1.0], dtype=dtype))
-        cases.append(Case(f"3 steps, constants below 1, {name}", (small, *rest)))
-        cases.append(Case(f"3 steps, large constants, {name}", (large, *rest)))
+        for kind, given in (("constants below 1", small), ("large constants", large)):
+            cases.append(Case(f"3 steps, {kind}, {name}", (given, *rest)))
     return cases
 
 
