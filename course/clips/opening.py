@@ -104,7 +104,8 @@ def decoder(stream: av.VideoStream) -> av.VideoCodecContext:
     """Return the decoder of a stream, for VP8 and VP9 with transparency the one that sees it."""
     context = stream.codec_context
     name = _CODECS_WITH_ALPHA.get(context.name)
-    if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+    tags = {key.lower(): value for key, value in stream.metadata.items()}  # as FFmpeg compares them
+    if tags.get("alpha_mode") != "1" or name not in av.codecs_available:
         return context
     other = av.CodecContext.create(name, "r")
     other.extradata = context.extradata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import closing
 from fractions import Fraction
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import av
@@ -17,6 +18,7 @@ from PIL import Image
 from course.clips import Clip, decoding, read_clip
 from course.clips.animated import Animation
 from course.clips.findings import ClipWarning, Findings
+from course.clips.opening import decoder
 from course.clips.source import source
 from course.clips.video import clip_facts
 
@@ -182,6 +184,13 @@ def test_what_is_clear_lies_over_white(tmp_path, codec):
     with pytest.warns(ClipWarning, match="over white"):
         frames = read_clip(path).frames
     assert float(frames[..., 2:12].min()) > 0.9 and float(frames[..., 20:].max()) < 0.1
+
+
+@pytest.mark.parametrize("tag", ["alpha_mode", "ALPHA_MODE"])
+def test_the_tag_of_transparency_may_be_in_capitals(tag):
+    context = av.CodecContext.create("vp9", "r")
+    stream = SimpleNamespace(codec_context=context, metadata={tag: "1"})
+    assert decoder(stream).name == "libvpx-vp9"
 
 
 def test_small_pictures_on_a_clear_canvas_lie_over_white(tmp_path):
