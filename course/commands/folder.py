@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import editing, model_options, results
-from .outputs import check_outputs, claimed, edit_files, is_first_process
+from .outputs import Taken, check_outputs, claimed, edit_files, is_first_process
 from .stopping import message
 from .table import Row, read_table
 from .values import UsageError, place
@@ -100,8 +100,10 @@ def _check_files(
         raise NotADirectoryError(f"{folder} is a file; --output wants a folder for --clips")
     inputs = {os.path.realpath(row.clip) for row in rows} | {os.path.realpath(options.prompts)}
     table = folder / results.FILE
-    new = [file for row in left if row.output.name not in earlier for file in _files(row, options)]
-    ours = [file for row in left if row.output.name in earlier for file in _files(row, options)]
+    new, ours = (
+        [f for row in left if results.is_ours(row, earlier) is own for f in _files(row, options)]
+        for own in (False, True)
+    )
     for file in (*new, *ours, table):
         if os.path.realpath(file) in inputs:
             raise ValueError(f"--output would write over {file}, which is read; choose another")
@@ -136,7 +138,7 @@ def _work(
     for number in team.part(len(left)):
         told = f"[{number + 1}/{len(left)}]"
         row = left[number]
-        ours = options.overwrite or row.output.name in earlier
+        ours = options.overwrite or results.is_ours(row, earlier)
         _edit(row, options, pipe, edit_one, told, quiet=team.index > 0, overwrite=ours)
 
 
@@ -182,7 +184,8 @@ def _edit(
         if _was_stopped(error):
             raise
         line = message(error, "course edit") or f"{type(error).__name__}: {error}"
-        changes = {"state": results.FAILED, "note": line.removeprefix("course edit: ")}
+        state = results.TAKEN if isinstance(error, Taken) else results.FAILED
+        changes = {"state": state, "note": line.removeprefix("course edit: ")}
     seconds = time.perf_counter() - start
     if changes["state"] == results.DONE:
         notes = [s.removeprefix("note: ") for s in said.getvalue().splitlines() if "note: " in s]

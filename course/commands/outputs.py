@@ -33,6 +33,10 @@ def check_folder(path: Path, option: str) -> Path:
     return folder
 
 
+class Taken(ValueError):
+    """A file that is to be written is somebody else's, or another run is writing it."""
+
+
 def check_outputs(
     files: Iterable[Path],
     *,
@@ -41,6 +45,8 @@ def check_outputs(
     option: str = "--output",
 ) -> None:
     """Raise ValueError or OSError unless every file can be written and overwrites nothing.
+
+    Taken, a ValueError, says that a file is there already.
 
     inputs: files that must never be written, by what they are. overwrite: whether others may be.
     """
@@ -57,7 +63,7 @@ def check_outputs(
     if there and not overwrite:
         names = ", ".join(str(file) for file in there)
         exist = "exists" if len(there) == 1 else "exist"
-        raise ValueError(f"{names} {exist} already; choose another {option} or add --overwrite")
+        raise Taken(f"{names} {exist} already; choose another {option} or add --overwrite")
 
 
 def _check_length(file: Path, folder: Path) -> None:
@@ -106,7 +112,7 @@ def is_first_process() -> bool:
 def claimed(path: Path, option: str = "--output") -> Iterator[None]:
     """Keep other runs on this machine away from an output while the block runs.
 
-    Raises ValueError where another run has it.
+    Raises Taken, a ValueError, where another run has it.
     """
     from filelock import FileLock, Timeout
 
@@ -116,7 +122,7 @@ def claimed(path: Path, option: str = "--output") -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise ValueError(f"another run is writing {path} now; choose another {option}") from error
+        raise Taken(f"another run is writing {path} now; choose another {option}") from error
     try:
         yield
     finally:

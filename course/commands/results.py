@@ -20,7 +20,8 @@ from .outputs import edit_files
 from .table import Row
 
 FILE = "results.csv"
-DONE, FAILED, WAITING = "done", "failed", "waiting"
+DONE, FAILED, TAKEN, WAITING = "done", "failed", "taken", "waiting"
+"""The states of an edit; taken: the files at its place are not this run's, and stay."""
 _ASKED = ("clip", "source", "target", "output")
 _KEPT = ("state", "seconds", "note", "settings")
 _NO_SETTINGS = {
@@ -89,6 +90,12 @@ def figures_of(output: Path) -> Record:
     """Return the figures of an edit from the file beside it."""
     values = json.loads(output.with_name(f"{output.stem}_metrics.json").read_text())["metrics"]
     return {name: "" if value is None else f"{value:.6g}" for name, value in values["edit"].items()}
+
+
+def is_ours(row: Row, records: Mapping[str, Record]) -> bool:
+    """Return whether what stands at the place of an edit was written by the run of these lines."""
+    record = records.get(row.output.name)
+    return record is not None and record["state"] != TAKEN
 
 
 def is_finished(row: Row, record: Record | None, settings: str, *, reconstruction: bool) -> bool:
