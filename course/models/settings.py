@@ -97,7 +97,8 @@ class Chosen(NamedTuple):
 
     def __str__(self) -> str:
         mask = "no mask" if self.mask_threshold is None else f"mask {self.mask_threshold:g}"
-        steps = f"{self.n_steps} DDIM steps without the {self.skip} noisiest"
+        # Of DDIM, DDPM or FlowEdit: the scheduler's timesteps are taken, its own solver is not.
+        steps = f"{self.n_steps} first-order steps without the {self.skip} noisiest"
         return f"guidance {self.guidance:g}, {steps}, {mask}"
 
 

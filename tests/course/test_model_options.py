@@ -47,7 +47,7 @@ def test_the_line_before_the_work_tells_what_was_chosen(source, folder, tmp_path
     options = ["--model", folder, "--no-baselines", "--quiet", "--steps", "3", "--skip", "1"]
     assert run("edit", source, *PROMPTS, *options, "--output", tmp_path / "out.mp4") == 0
     told = capsys.readouterr().out
-    assert f"Stable Diffusion: {DEFAULT_METHOD}, guidance 7.5, 3 DDIM steps" in told
+    assert f"Stable Diffusion: {DEFAULT_METHOD}, guidance 7.5, 3 first-order steps" in told
     assert (
         "no mask; float32 on" in told and "about 32 evaluations of the model: 4 frames x 8" in told
     )
@@ -57,7 +57,7 @@ def test_the_embedded_model_is_told_with_its_own_settings(source, tmp_path, caps
     prompts = ["--source", "a red circle", "--target", "a green star"]
     options = ["--no-baselines", "--quiet", "--steps", "2", "--method", "frame_by_frame"]
     assert run("edit", source, *prompts, *options, "--output", tmp_path / "out.mp4") == 0
-    assert "embedded: frame_by_frame, guidance 3, 2 DDIM steps" in capsys.readouterr().out
+    assert "embedded: frame_by_frame, guidance 3, 2 first-order steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
