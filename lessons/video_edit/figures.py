@@ -102,7 +102,7 @@ def figure_4_figure(mine: Mapping[str, Tensor] | None = None) -> Figure:
     )
     for axes in (left, right):  # above the axes: bars reach everywhere within
         axes.legend(
-            frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3
+            frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2
         )
     ends = [f"{line} ends at {each['mean'][-1]:.3f}" for line, each in found["left"].items()]
     for label, curve in (mine or {}).items():
