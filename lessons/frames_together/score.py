@@ -63,12 +63,11 @@ def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None =
     """
     pipe = models.load() if pipe is None else pipe
     plain, own = [], []
-    for start, target, ceiling in tqdm(
-        _prepared(pipe), desc="scenes", leave=False, file=sys.stdout
-    ):
-        for found, chosen in ((plain, {}), (own, {"step": _checked(step)})):
-            frames = _edited(pipe, target.caption, start, chosen)
-            found.append(against_target(frames, target, ceiling))
+    for number in tqdm(range(len(_SCENES)), desc="scenes", leave=False, file=sys.stdout):
+        start, target, ceiling, reference = _prepared(pipe, number)
+        frames = _edited(pipe, target.caption, start, {"step": _checked(step)})
+        own.append(against_target(frames, target, ceiling))
+        plain.append(reference)
     return Score(_mean(own), _mean(plain))
 
 
@@ -78,18 +77,18 @@ def clips(number: int = 0) -> tuple[Clip, Clip]:
     return render(Scene(**shows)), render(Scene(**(shows | changes)))
 
 
-@lru_cache(maxsize=1)  # the inversions are the same for every step that is tried
-def _prepared(pipe: StableDiffusionPipeline) -> list[tuple[Tensor, Clip, Tensor]]:
-    schedule, prepared = NoiseSchedule.from_scheduler(pipe.scheduler), []
-    for number in range(len(_SCENES)):
-        source, target = (clip.to(pipe.device) for clip in clips(number))
-        predict = models.noise_predictor(pipe, models.encode_prompt(pipe, source.caption))
-        with torch.no_grad():
-            latents = models.encode_frames(pipe, source.frames)
-            *_, last = invert(predict, latents, schedule, N_STEPS, skip=SKIP)
-        ceiling = models.decode_latents(pipe, models.encode_frames(pipe, target.frames))
-        prepared.append((last.latents, target, ceiling))
-    return prepared
+@lru_cache(maxsize=len(_SCENES))  # the same for every step that is tried
+def _prepared(pipe: StableDiffusionPipeline, number: int) -> tuple[Tensor, Clip, Tensor, dict]:
+    """Return a scene's inverted latents, its target, that through the VAE, plain DDIM's figures."""
+    schedule = NoiseSchedule.from_scheduler(pipe.scheduler)
+    source, target = (clip.to(pipe.device) for clip in clips(number))
+    predict = models.noise_predictor(pipe, models.encode_prompt(pipe, source.caption))
+    with torch.no_grad():
+        latents = models.encode_frames(pipe, source.frames)
+        *_, last = invert(predict, latents, schedule, N_STEPS, skip=SKIP)
+    ceiling = models.decode_latents(pipe, models.encode_frames(pipe, target.frames))
+    plain = _edited(pipe, target.caption, last.latents, {})
+    return last.latents, target, ceiling, against_target(plain, target, ceiling)
 
 
 def _edited(
