@@ -53,6 +53,7 @@ def methods_figure(table: Mapping[str, Mapping[str, float | None]]) -> Figure:
     right.set(xscale="log", xlabel="warping error / the truth's (log scale)")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+    left.margins(y=0.02)  # of many rows; the usual margin is that of two
     edits = [row for row in known if not row["method"].startswith(("true target", "source"))]
     best = max(edits, key=lambda row: row["target_psnr"])
     calm = min(edits, key=lambda row: row["warping"])

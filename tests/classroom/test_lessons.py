@@ -336,6 +336,15 @@ def test_code_lines_fit_a_notebook(path):
 
 
 @for_each_notebook
+def test_what_a_cell_shows_stands_last_in_it_or_nobody_would_see_it(path):
+    shows = ("show", "show_clips", "play", "explore", "claim", "check", "Markdown")
+    for cell in cells(path, "code"):
+        for node in ast.parse(re.sub("^%.*", "", cell, flags=re.M)).body[:-1]:
+            called = node.value.func if isinstance(getattr(node, "value", None), ast.Call) else None
+            assert not (isinstance(node, ast.Expr) and getattr(called, "id", "") in shows), cell
+
+
+@for_each_notebook
 def test_each_prediction_is_followed_by_the_code_that_settles_it(path):
     found = json.loads(path.read_text())["cells"]
     asked = [
