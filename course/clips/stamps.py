@@ -22,7 +22,7 @@ MAX_PACKETS = 200_000  # almost two hours at 30 frames a second; beyond, the res
 _PAUSE = 2.5  # times the typical distance: longer ones are pauses, shorter parts of it crowd
 _AGREE = 0.02  # a header this near to the stamps is right, and exact where they are rounded
 _USUAL_RATE = Fraction(25)
-_MOST = 1000  # pictures a second: what has more was never meant to be shown at that rate
+MOST_RATE = 1000  # pictures a second: what has more was never meant to be shown at that rate
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def timing_of(
 
 def _possible(timing: Timing) -> Timing:
     """Return the timing, at the usual rate where its own is none that is ever shown."""
-    if timing.rate <= _MOST:
+    if timing.rate <= MOST_RATE:
         return timing
     note = (
         f"it says to have {float(timing.rate):.4g} pictures a second, which nothing shows: each "

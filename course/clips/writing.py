@@ -18,6 +18,7 @@ from course.files import safe_output
 
 from .clip import Clip
 from .picture import BT709, CHROMA
+from .stamps import MOST_RATE
 
 # Near lossless: the clips are tiny. Most browsers do not play mpeg4, other players do. swscale
 # puts each colour sample in the middle of its four pixels, and chromaloc=1 tells the player so:
@@ -38,8 +39,9 @@ def write_clip(clip: Clip, path: str | os.PathLike[str]) -> None:
     description. Without libx264 the codec is MPEG-4 Part 2. Moves the frames to the host.
 
     The file appears under its name only when it is whole; after any error, or Ctrl-C, nothing is
-    left behind. Raises ValueError for a suffix other than .mp4 or values that are not finite,
-    FileNotFoundError, IsADirectoryError, PermissionError or OSError where nothing can be written.
+    left behind. Raises TypeError for what is no clip, ValueError for a suffix other than .mp4, a
+    rate that is not read back, or values that are not finite, FileNotFoundError,
+    IsADirectoryError, PermissionError or OSError where nothing can be written.
     """
     path = Path(os.fsdecode(path))
     if not isinstance(clip, Clip):
@@ -53,10 +55,10 @@ def write_clip(clip: Clip, path: str | os.PathLike[str]) -> None:
 
 
 def _encoded(clip: Clip) -> bytes:
-    if not 1e-3 <= clip.fps <= 1000:  # players, and `read_clip`, believe no other rates
+    if not 1e-3 <= clip.fps <= MOST_RATE:  # nor would it be read as what it is
         raise ValueError(
-            f"fps is {clip.fps}; an mp4 file needs at least one frame in 1000 s and at most 1000 "
-            "in one."
+            f"fps is {clip.fps}; an mp4 file needs at least one frame in 1000 s and at most "
+            f"{MOST_RATE} in one."
         )
     rate = Fraction(clip.fps).limit_denominator(1001)  # finds 30000/1001 in 29.97002997
     height, width = clip.size
