@@ -27,7 +27,7 @@ from course.metrics import against_target
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-N_STEPS, SKIP, GUIDANCE = 20, 5, 3.0
+N_STEPS, SKIP, GUIDANCE = 16, 4, 3.0
 COLUMNS = ("target_psnr", "warping_ratio", "flicker")
 _SCENES = (
     ({"shape": "circle", "colour": "red"}, {"colour": "green"}),
