@@ -1,17 +1,19 @@
 """The open task of lesson "Frames that look at each other": a step of one's own, and its score.
 
 A step is called like `course.diffusion.ddim_step`, with the latents of all frames at once, and
-returns the latents of the next level. It is tried on five scenes that move, from the inverted
-latents of the source, and held against the true target.
+returns the latents of the next level. One with a parameter `motion` is told the source's flow too.
+It is tried on five scenes that move, from the inverted latents of the source, and held against the
+true target.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from tqdm import tqdm
 from course import models
 from course.clips import Clip, Scene, render
 from course.diffusion import NoiseSchedule, invert, sample
+from course.methods import Motion
 from course.metrics import against_target
 
 if TYPE_CHECKING:
@@ -65,7 +68,8 @@ def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None =
     plain, own = [], []
     for number in tqdm(range(len(_SCENES)), desc="scenes", leave=False, file=sys.stdout):
         start, target, ceiling, reference = _prepared(pipe, number)
-        frames = _edited(pipe, target.caption, start, {"step": _checked(step)})
+        told = _checked(_with_motion(step, clips(number)[0], start))
+        frames = _edited(pipe, target.caption, start, {"step": told})
         own.append(against_target(frames, target, ceiling))
         plain.append(reference)
     return Score(_mean(own), _mean(plain))
@@ -100,6 +104,13 @@ def _edited(
     with torch.no_grad():
         *_, last = sample(predict, start, schedule, N_STEPS, skip=SKIP, **chosen)
     return models.decode_latents(pipe, last.latents)
+
+
+def _with_motion(step: Callable[..., Tensor], source: Clip, start: Tensor) -> Callable[..., Tensor]:
+    """Return the step, given the source's flow in cells of its latents if it has a `motion`."""
+    if "motion" not in inspect.signature(step).parameters:
+        return step
+    return partial(step, motion=Motion.of(source.to(start.device), start.shape[-2:]))
 
 
 def _checked(step: Callable[..., Tensor]) -> Callable[..., Tensor]:

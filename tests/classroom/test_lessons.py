@@ -361,13 +361,21 @@ def test_every_lesson_is_measured_and_keeps_its_limit(name):
     assert measured["seconds"] <= lesson.facts["limit_seconds"]
 
 
-def test_the_readme_gives_every_lesson_its_minutes():
+def test_the_readme_gives_every_lesson_its_minutes_and_what_it_needs():
     text = (ROOT / "README.md").read_text()
     for lesson in read_lessons(ROOT).values():
         row = next(
             line for line in text.splitlines() if f"](solutions/{lesson.slug}.ipynb)" in line
         )
         assert row.endswith(f" {lesson.facts['minutes']} |"), row
+        needs = " ".join(lesson.facts["prerequisites"])
+        lessons_in = re.compile(r"\b\d\d\b").findall
+        assert set(lessons_in(row.split(" | ")[2])) == set(lessons_in(needs)), row
+
+
+def test_the_readme_says_how_long_the_course_is():
+    minutes = sum(lesson.facts["minutes"] for lesson in read_lessons(ROOT).values())
+    assert f"## The lessons: {minutes / 60:.0f} hours" in (ROOT / "README.md").read_text()
 
 
 def test_every_exercise_of_the_course_is_in_its_lesson():

@@ -121,6 +121,17 @@ def one_scene(pipe, monkeypatch):
     scoring._prepared.cache_clear()
 
 
+def test_a_step_with_a_motion_is_told_the_flow_of_the_source(one_scene):
+    seen = []
+
+    def step(latents, noise, timestep, schedule, motion, **options):
+        seen.append(motion.forward.shape[-2:] == latents.shape[-2:])
+        return ddim_step(latents, noise, timestep, schedule, **options)
+
+    found = scoring.score(step, pipe=one_scene)
+    assert all(seen) and found.step == pytest.approx(found.plain)
+
+
 def test_the_plain_step_scores_as_itself(one_scene):
     found = scoring.score(ddim_step, pipe=one_scene)
     assert found.step == found.plain and "your step" in repr(found)
