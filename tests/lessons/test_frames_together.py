@@ -105,6 +105,12 @@ def test_figures_say_in_words_what_they_show():
     assert f"highest PSNR: {best}" in label
 
 
+def test_the_table_orders_the_links_as_the_lesson_says():
+    table = scoring.big_table()
+    others = [table[n]["target_psnr"] for n in ("paper", "first_frame", "flow_attention")]
+    assert max(others) - min(others) < 0.2 < table["token_flow"]["target_psnr"] - max(others)
+
+
 @pytest.mark.parametrize("corner", [(0, 7), (7, 0), (3, 3)])
 def test_the_blend_can_be_drawn_at_its_corners(corner):
     assert blend_figure(*corner).get_label()
