@@ -1,4 +1,4 @@
-"""The set-up check: versions, device, model and disk, each with what to do.
+"""The set-up check: versions, a clip, device, model and disk, each with what to do.
 
 Packages above this one add checks of theirs (`classroom` those of kernel and widgets) as entry
 points of the group "steady_frames.doctor": functions that return a line or raise what to do.
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from importlib import metadata, resources
 from pathlib import Path
+
+from course import __version__
 
 _PACKAGES = (
     "torch", "diffusers", "transformers", "peft", "accelerate", "av", "jupyterlab", "ipywidgets",
@@ -28,7 +30,7 @@ def report() -> tuple[str, bool]:
     """
     lines: list[str] = []
     healthy = True
-    for check in (_python, _packages, _device, _model, *_further(), _disk):
+    for check in (_python, _packages, _clip, _device, _model, *_further(), _disk):
         try:
             lines.append(f"ok       {check()}")
         except Exception as error:  # whatever is broken, the other checks must still be shown
@@ -38,9 +40,12 @@ def report() -> tuple[str, bool]:
 
 
 def repair() -> str:
-    """Return how to put an installation right: by make in a clone, by pip elsewhere."""
-    clone = Path(__file__).parents[1] / "Makefile"
-    return "Run: make setup" if clone.is_file() else 'Run: pip install -U "steady-frames[lessons]"'
+    """Return how to put an installation right: by make in a clone, with the wheel elsewhere."""
+    if (Path(__file__).parents[1] / "Makefile").is_file():
+        return "Run: rm -f .venv/.installed && make setup"  # make takes what is marked for whole
+    # A file and no name: on an index of packages the name could be somebody else's.
+    wheel = f"steady_frames-{__version__}-py3-none-any.whl"
+    return f'Install the wheel of the course anew: pip install --force-reinstall "{wheel}[lessons]"'
 
 
 def _python() -> str:
@@ -64,6 +69,19 @@ def _packages() -> str:
     if missing:
         raise RuntimeError(f"missing packages: {', '.join(missing)}. {repair()}")
     return ", ".join(found)
+
+
+def _clip() -> str:
+    try:
+        import av
+
+        from course.clips import read_clip
+
+        read_clip(str(resources.files("course") / "samples" / "red_circle.mp4"))
+    except Exception as error:  # as in report; what came is told, whatever it is
+        came = f"{type(error).__name__}: {error}"
+        raise RuntimeError(f"the clip that ships does not open ({came}). {repair()}") from error
+    return f"a clip opens (av {av.__version__})"
 
 
 def _device() -> str:

@@ -176,6 +176,10 @@ def test_every_direct_dependency_is_used():
     assert names(direct("lessons", "site", "dev")) - used == set()
 
 
+def test_learners_get_no_runner_of_tests():
+    assert needed(direct("lessons")) & {"pytest", "nbmake"} == set()
+
+
 def test_every_exception_is_still_a_dependency():
     assert set(NOT_IMPORTED) - names(direct("lessons", "site", "dev")) == set()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import av
+from av.stream import Disposition
 
 from .naming import known_by_name
 
@@ -22,7 +23,7 @@ FORMATS = (
     "gif,apng,avif,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
 MAX_PIXELS = 2**27  # 16K video; a header that promises more would only fill the memory
-_ATTACHED_PICTURE, _CODECS_WITH_ALPHA = 1024, {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_CODECS_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -41,9 +42,12 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
 
     Raises ValueError for a file of another kind, and for one that breaks while it is read.
     """
+    # Tags that are no UTF-8 are an error for PyAV before version 19 unless it is told otherwise.
+    knows_tags = hasattr(av.container.Container, "metadata_errors")
+    tags = {"metadata_errors": "replace"} if knows_tags else {}
     with open_file(path) as file:
         try:
-            container = av.open(file, container_options=_LIMITS, io_open=_refuse, **_TAGS)
+            container = av.open(file, container_options=_LIMITS, io_open=_refuse, **tags)
         except (av.error.FFmpegError, OSError, EOFError) as error:
             raise ValueError(
                 f"{path} cannot be read as a video ({_reason(error)}): it is no video or it was "
@@ -55,8 +59,6 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 _LIMITS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-# Tags that are no UTF-8 are an error for PyAV before version 19 unless it is told otherwise.
-_TAGS = {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
@@ -96,8 +98,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def _is_cover(stream: av.VideoStream) -> bool:
-    disposition = getattr(stream, "disposition", 0)
-    return bool(getattr(disposition, "value", disposition) & _ATTACHED_PICTURE)
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def decoder(stream: av.VideoStream) -> av.VideoCodecContext:
@@ -118,7 +119,7 @@ def check_whole(container: av.container.InputContainer, stream: av.VideoStream, 
 
     The table of contents may be whole although the pictures it points to are missing.
     """
-    entries = getattr(stream, "index_entries", ())  # PyAV 17 and later
+    entries = stream.index_entries
     if "mp4" in container.format.name and len(entries):
         last = entries[len(entries) - 1]
         if last.pos + last.size > path.stat().st_size:

@@ -9,22 +9,19 @@ import av
 import numpy
 import torch
 from av.sidedata.sidedata import SideDataContainer
-from av.video.reformatter import Interpolation
 
 from .findings import Findings
 from .high_range import HIGH_RANGE, WIDE_PRIMARIES, to_standard
 
-# 4:2:0 halves the colour planes; the default, nearest colour, costs small pictures 4 dB more.
-CHROMA: Interpolation | str = "LANCZOS"
-if hasattr(Interpolation, "ACCURATE_RND"):  # PyAV before 18 takes one name and no more
-    CHROMA = Interpolation.LANCZOS | Interpolation.ACCURATE_RND
-    CHROMA |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+# 4:2:0 halves the colour planes; the default, nearest colour, costs small pictures 4 dB more. The
+# numbers are swscale's: PyAV 17 takes them and has no names for the last three.
+_LANCZOS, _ACCURATE_RND, _FULL_CHR_H_INT, _FULL_CHR_H_INP = 0x200, 0x40000, 0x2000, 0x4000
+CHROMA = _LANCZOS | _ACCURATE_RND | _FULL_CHR_H_INT | _FULL_CHR_H_INP
 BT709, UNSPECIFIED = 1, 2  # code points of H.273
 _HD_WIDTH, _HD_HEIGHT = 1280, 577  # from here on players take untagged colours for BT.709
 _OTHER_MATRICES = {8: "YCgCo", 14: "ICtCp", 15: "IPT-PQ-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
 _XYZ = 10  # primaries of H.273
 _DOLBY_VISION = {"DOVI_RPU_BUFFER", "DOVI_METADATA"}
-_TAGS = "color_trc", "color_primaries"  # PyAV 17 and later know them
 _WIDEST_PIXEL = 8  # times as wide as high: what lies beyond is no shape but a mistake
 
 
@@ -51,11 +48,12 @@ def picture(
 
 def _refuse_other_colours(frame: av.VideoFrame, path: Path) -> None:
     """Raise ValueError for what FFmpeg would decode and show in colours that are not meant."""
-    transfer, matrix = getattr(frame, "color_trc", UNSPECIFIED), int(frame.colorspace)
-    names = {data.type.name for data in _side_data(frame) or ()}
-    if transfer == UNSPECIFIED and names & _DOLBY_VISION:
+    matrix, beside = int(frame.colorspace), _side_data(frame) or {}
+    # Asked by name: to go through it gives the data before PyAV 19, and their names since.
+    is_dolby = any(beside.get(name) is not None for name in _DOLBY_VISION)
+    if frame.color_trc == UNSPECIFIED and is_dolby:
         kind = "Dolby Vision without a picture for ordinary screens (profile 5)"
-    elif matrix in _OTHER_MATRICES or getattr(frame, "color_primaries", UNSPECIFIED) == _XYZ:
+    elif matrix in _OTHER_MATRICES or frame.color_primaries == _XYZ:
         kind = _OTHER_MATRICES.get(matrix, "XYZ, as in a cinema")
     else:
         return
@@ -88,7 +86,7 @@ def _colours(frame: av.VideoFrame, findings: Findings, options: dict[str, object
     is_hd = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
     if frame.colorspace == UNSPECIFIED and is_hd and not frame.format.is_rgb:
         options["src_colorspace"] = "ITU709"
-    transfer, primaries = (getattr(frame, name, UNSPECIFIED) for name in _TAGS)
+    transfer, primaries = frame.color_trc, frame.color_primaries
     clear = frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
     if needs_mapping(transfer, primaries):
         pixels = frame.to_ndarray(format="rgba64le" if clear else "rgb48le", **options)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import course
 from classroom import doctor as of_notebooks
 from classroom import server
 from course import doctor
@@ -19,7 +20,7 @@ VERSION = metadata.version
 def problems() -> list[str]:
     text, healthy = doctor.report()
     found = [line for line in text.splitlines() if line.startswith("PROBLEM")]
-    assert healthy is not bool(found) and len(text.splitlines()) == 7
+    assert healthy is not bool(found) and len(text.splitlines()) == 8
     return found
 
 
@@ -47,10 +48,10 @@ def test_a_sound_set_up_has_no_problem():
     assert problems() == []
 
 
-def test_the_report_names_versions_device_kernel_widgets_and_disk():
+def test_the_report_names_versions_clip_device_kernel_widgets_and_disk():
     text, _ = doctor.report()
-    for word in ("Python 3", f"torch {VERSION('torch')}", "device", "kernel", "widgets", "disk"):
-        assert word in text
+    words = "Python 3", f"torch {VERSION('torch')}", f"a clip opens (av {VERSION('av')})", "device"
+    assert [word for word in (*words, "kernel", "widgets", "disk") if word not in text] == []
 
 
 def test_an_old_python_is_told_which_one_is_wanted(monkeypatch):
@@ -65,10 +66,26 @@ def test_missing_packages_are_all_named(monkeypatch):
     assert "peft, av" in line and "make setup" in line
 
 
-def test_a_model_that_is_not_whole_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor.resources, "files", lambda package: tmp_path)
+def test_a_clip_that_does_not_open_is_told_with_what_came(monkeypatch):
+    def broken(path):
+        raise AttributeError("'Type' object has no attribute 'type'")  # as of another PyAV
+
+    monkeypatch.setattr("course.clips.read_clip", broken)
     (line,) = problems()
-    assert str(tmp_path) in line and "install" in line
+    assert "AttributeError: 'Type' object" in line and "make setup" in line
+
+
+def test_a_pyav_that_cannot_be_loaded_is_told_with_what_came(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    (line,) = problems()
+    assert "does not open (ModuleNotFoundError" in line and "make setup" in line
+
+
+def test_a_clip_and_a_model_that_are_not_there_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.resources, "files", lambda package: tmp_path)
+    clip, model = problems()
+    assert str(tmp_path / "samples") in clip and "make setup" in clip
+    assert str(tmp_path) in model and "install" in model
 
 
 @pytest.mark.parametrize("command", ["python", "python3", sys.executable])
@@ -151,9 +168,10 @@ def test_a_server_that_cannot_be_reached_is_not_seen():
     assert server.extensions(server.Server("http://127.0.0.1:9/", "")) is None
 
 
-def test_without_a_clone_the_advice_is_pip(monkeypatch, tmp_path):
+def test_without_a_clone_the_advice_is_the_wheel_and_no_name_on_an_index(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "__file__", str(tmp_path / "course" / "doctor.py"))
-    assert "pip install" in doctor.repair()
+    wanted = doctor.repair().partition('pip install --force-reinstall "')[2]
+    assert wanted == f'steady_frames-{course.__version__}-py3-none-any.whl[lessons]"'
 
 
 def test_a_full_disk_is_told_what_to_remove(monkeypatch):

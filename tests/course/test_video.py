@@ -9,11 +9,12 @@ import av
 import numpy
 import pytest
 import torch
+from av.video.reformatter import Interpolation
 from clip_files import add_sound, encode, psnr, smooth_clip
 from PIL import Image
 
 from course import files
-from course.clips import decoding, source, writing
+from course.clips import decoding, picture, source, writing
 from course.clips.clip import Clip
 from course.clips.video import read_clip, write_clip
 from course.files import safe_output
@@ -41,6 +42,14 @@ def test_colour_edges_survive_better_than_with_the_defaults_of_the_encoder(tmp_p
     monkeypatch.setattr(writing, "CHROMA", "BILINEAR")
     monkeypatch.setitem(writing._ENCODERS, "libx264", {"crf": "12"})
     assert ours > error_in_decibel() + 2
+
+
+def test_the_scaler_gets_the_numbers_that_newer_versions_have_names_for():
+    named = "LANCZOS", "ACCURATE_RND", "FULL_CHR_H_INT", "FULL_CHR_H_INP"
+    if not set(named) <= set(Interpolation.__members__):
+        pytest.skip("PyAV before 18 has no names for them")
+    assert sum(Interpolation[name] for name in named) == picture.CHROMA
+    assert type(picture.CHROMA) is int  # PyAV 17 takes no other kind
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path):
