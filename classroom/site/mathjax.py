@@ -41,7 +41,7 @@ def _source() -> Path:
     if folder is None or not (folder / SCRIPT).is_file():
         raise ModuleNotFoundError(
             "the site needs MathJax, and sphinx-mathjax-offline is not installed: run make setup, "
-            "or pip install 'steady-frames[site]'"
+            "or pip install sphinx-mathjax-offline"
         )
     return folder
 
