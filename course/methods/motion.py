@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from course.clips import Clip
 from course.metrics import warp
@@ -52,13 +52,24 @@ class Motion:
         return Motion(forward * scale, backward * scale, new, lost)
 
     def on_grid_of(self, n_tokens: int) -> Motion:
-        """Return the same motion on the grid of a layer with this number of tokens."""
+        """Return the same motion on the grid of a layer with this number of tokens.
+
+        Raises ValueError where halving the grid, as strides of 2 do, never gives that number.
+        """
         height, width = self.forward.shape[-2:]
-        factor = round((height * width / n_tokens) ** 0.5)
-        size = height // factor, width // factor
+        stride, size = 1, (height, width)
+        while size[0] * size[1] > n_tokens:
+            stride *= 2
+            size = -(-height // stride), -(-width // stride)  # such a convolution rounds up
         if size[0] * size[1] != n_tokens:
-            raise ValueError(f"{n_tokens} tokens are no coarser grid of {height} x {width} cells")
-        return self.at(size)
+            raise ValueError(
+                f"{n_tokens} tokens are no coarser grid of {height} x {width} cells, whose sides "
+                "must be halved some times; take a method that asks no layer, such as pixel_flow"
+            )
+        # An odd side's last cell lies half outside: with its border repeated, all are of one size.
+        beyond = (0, stride * size[1] - width, 0, stride * size[0] - height)
+        padded = (pad(part, beyond, mode="replicate") for part in vars(self).values())
+        return Motion(*padded).at(size)
 
     def of_object(self, mask: Tensor) -> Motion:
         """Return the motion of the object in a mask (T, 1, h, w) in [0, 1], visible there only.

@@ -36,9 +36,9 @@ def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def still_motion(n_frames: int = N_FRAMES) -> Motion:
+def still_motion(n_frames: int = N_FRAMES, size: tuple[int, int] = (SIDE, SIDE)) -> Motion:
     """Return the motion of a clip in which nothing moves and nothing is hidden."""
-    flow, share = torch.zeros(n_frames - 1, 2, SIDE, SIDE), torch.zeros(n_frames - 1, 1, SIDE, SIDE)
+    flow, share = torch.zeros(n_frames - 1, 2, *size), torch.zeros(n_frames - 1, 1, *size)
     return Motion(flow, flow, share, share)
 
 
@@ -56,9 +56,15 @@ def tiny_task(pipe: SimpleNamespace, **changes: object) -> Task:
     return replace(task, **changes)
 
 
-def frozen_latents() -> torch.Tensor:
+def sized_task(pipe: SimpleNamespace, size: tuple[int, int], n_frames: int = N_FRAMES) -> Task:
+    """Return a task on a grid of another size, or of more frames."""
+    latents = random(n_frames, 4, *size, seed=4)
+    return tiny_task(pipe, latents=latents, motion=still_motion(n_frames, size))
+
+
+def frozen_latents(size: tuple[int, int] = (SIDE, SIDE)) -> torch.Tensor:
     """Return four equal frames."""
-    return random(1, 4, SIDE, SIDE, seed=6).repeat(N_FRAMES, 1, 1, 1)
+    return random(1, 4, *size, seed=6).repeat(N_FRAMES, 1, 1, 1)
 
 
 def linked(task: Task, name: str, **settings: object) -> Task:

@@ -8,13 +8,22 @@ from dataclasses import replace
 
 import pytest
 import torch
-from method_tasks import N_FRAMES, SIDE, linked, on_meta, random, tiny_pipe, tiny_task
+from method_tasks import (
+    N_FRAMES,
+    SIDE,
+    linked,
+    on_meta,
+    random,
+    sized_task,
+    tiny_pipe,
+    tiny_task,
+)
 
 from course import methods
 from course.clips import Clip, Scene, render, with_estimated_motion
 from course.diffusion import NoiseSchedule, invert, sample
 from course.editing import edit
-from course.methods import METHODS, Motion, attending, recipe
+from course.methods import DEFAULT_METHOD, METHODS, Motion, attending, recipe
 from course.methods.frame_attention import self_attention_layers
 from course.methods.motion import reverse_flow
 from course.metrics import warp
@@ -62,6 +71,16 @@ def test_every_method_runs_without_values(tiny, name, guidance):
     way = recipe(name)
     latents = way.run(way.prepare(task)).latents
     assert latents.shape == task.latents.shape and latents.is_meta
+
+
+@pytest.mark.filterwarnings("ignore:the model itself")
+@pytest.mark.parametrize("size", [(7, 9), (8, 5)])
+@pytest.mark.parametrize("name", [*NAMES, DEFAULT_METHOD])
+def test_every_method_runs_on_a_grid_that_cannot_be_halved(tiny, name, size):
+    task = replace(sized_task(tiny, size), n_steps=1, mask_threshold=0.15)
+    way = recipe(name)
+    latents = way.run(way.prepare(task, {"tries": 1}), {"tries": 1}).latents
+    assert latents.shape == task.latents.shape and latents.isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -262,6 +281,19 @@ def test_motion_on_a_coarser_grid_is_in_its_cells():
     assert motion.on_grid_of(64).forward.shape == (2, 2, 8, 8)
     with pytest.raises(ValueError, match="no coarser grid"):
         motion.on_grid_of(65)
+
+
+@pytest.mark.parametrize(
+    ("size", "levels"),
+    [((14, 14), [(7, 7), (4, 4), (2, 2)]), ((16, 29), [(8, 15), (4, 8)]), ((27, 5), [(14, 3)])],
+)
+def test_a_grid_is_halved_as_a_convolution_of_stride_2_does_it(size, levels):
+    flow, share = torch.full((1, 2, *size), 8.0), torch.zeros(1, 1, *size)
+    motion, stride = Motion(flow, -flow, share, share), 1
+    for height, width in levels:
+        stride *= 2
+        coarse = motion.on_grid_of(height * width)
+        assert torch.equal(coarse.forward, torch.full((1, 2, height, width), 8.0 / stride))
 
 
 def test_displacements_add_up_along_the_way():

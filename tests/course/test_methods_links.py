@@ -12,6 +12,7 @@ from method_tasks import (
     frozen_latents,
     linked,
     random,
+    sized_task,
     still_motion,
     tiny_pipe,
     tiny_task,
@@ -55,10 +56,11 @@ def states(seed: int = 0) -> torch.Tensor:
 # Frames that are equal
 
 
+@pytest.mark.parametrize("size", [(SIDE, SIDE), (7, 9)])
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 @pytest.mark.parametrize("name", [n for n in ATTENTIONS if n != "injected_features"])
-def test_on_equal_frames_all_attention_is_plain_attention(pipe, name, guidance):
-    task, latents = tiny_task(pipe), frozen_latents()
+def test_on_equal_frames_all_attention_is_plain_attention(pipe, name, guidance, size):
+    task, latents = sized_task(pipe, size), frozen_latents(size)
     # A token that was merged counts once, so only where all are merged do all count alike.
     other = linked(task, name, **({"ratio": 1.0} if name == "merged_tokens" else {}))
     plain, other = (predicted(each, latents, guidance) for each in (task, other))
