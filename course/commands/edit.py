@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from course.clips.video import ClipFacts
     from course.editing import Edit
 
+_CHUNK = (
+    "frames in the UNet at once (default: 8); with a method of reach frame, past or neighbours "
+    "they change memory only, with chunk they are what a frame sees, with clip they "
+    "must be all frames (docs/measurements.md has the reach of each)"
+)
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `run` to a parser."""
@@ -45,9 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     clip_options.add_clip_options(parser, "edit")
     model_options.add_model_options(parser)
     model_options.add_training_options(parser)
-    parser.add_argument(
-        "--chunk", type=whole(1), default=8, help="frames in the UNet at once (default: 8)"
-    )
+    parser.add_argument("--chunk", type=whole(1), default=8, help=_CHUNK)
     own = "(default: that of the kind of model, told before the work)"
     parser.add_argument("--steps", type=whole(1), help=f"DDIM steps, skipped ones included {own}")
     parser.add_argument("--guidance", type=number(0), help=own)

@@ -2,8 +2,9 @@
 
 Every level of the source is noised anew (not step by step), so what joins two levels is a large
 noise map that holds the layout: z_t = (x_t-1 - mu_t(x_t)) / sigma_t. Sampling with the target adds
-the same maps; with the source prompt it gives the source back. Source: edit-friendly DDPM
-inversion, arXiv 2304.06140, Section 3.2. Noise shared by all frames is ours: it links them.
+the same maps; with the source prompt at guidance 1 it gives the source back (with more guidance it
+does not: the maps are those of a prediction at guidance 1). Source: edit-friendly DDPM inversion,
+arXiv 2304.06140, Section 3.2 and Algorithm 1. Noise shared by all frames is ours: it links them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .task import Task
 def run(task: Task, *, shared: bool = True) -> Outcome:
     """Return the edit that adds the source's noise maps to the target's chain.
 
-    `shared`: one noise for all frames at each level, fresh for every level.
+    `shared`: one noise for all frames at each level, fresh for every level. Only at guidance 1 does
+    the source prompt give the source back.
     """
     schedule, predict, mask = task.schedule, task.pair(source_guidance=1.0), noised_mask(task)
     clip = edited = add_noise(task.latents, task.noise(shared=shared), task.pairs()[0][0], schedule)

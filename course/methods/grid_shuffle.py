@@ -1,8 +1,8 @@
 """Frames laid in grids, so that an image model sees several as one picture; shuffled at each step.
 
 A model that was trained on single pictures makes the parts of one picture agree. The order changes
-at every step, so in the end every frame has agreed with every other. Source: RAVE, arXiv
-2312.04524, Section 4.
+at every step, so in the end every frame has agreed with every other.
+Source: RAVE, arXiv 2312.04524, Section 4.
 """
 
 from __future__ import annotations

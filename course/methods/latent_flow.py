@@ -2,8 +2,9 @@
 
 What the chain believes the clip to be is made steady at every step; the noise then is what joins it
 to x_t. Warping is interpolation, so it blurs: `share` below 1 leaves the last steps to draw detail.
-Source: the latent fusion of Rerender-A-Video, arXiv 2306.07954, and the flow-guided latent
-propagation of Upscale-A-Video, arXiv 2312.06640, both along the flow and on x_0.
+Source: Rerender-A-Video, arXiv 2306.07954, Section 4.1.2 and Eq. 7 (shape-aware latent fusion, in
+the early steps), and the flow-guided latent propagation of Upscale-A-Video, arXiv 2312.06640,
+abstract; both along the flow and on latents.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Similar tokens of several frames are merged, attend as one, and are handed out again.
 
 In each chunk one frame is drawn as the target. Of the other frames' tokens the `ratio` that
-resemble one of its tokens most become one with it (their mean), the rest stays; all attend to all,
-and merged tokens get one output, so they look alike. With ratio 0 nothing is merged and frames stay
-alone. Source: VidToMe, arXiv 2312.10656, Section 4.1 (local merging), after ToMe, arXiv 2210.09461.
+resemble one of its tokens most become one with it (their mean, where the paper keeps the target's),
+the rest stays; all attend to all, and merged tokens get one output, so they look alike. With ratio
+0 nothing is merged and frames stay alone, as does a last chunk of one frame. Source: VidToMe,
+arXiv 2312.10656, Eq. 3 and Section 4.2 (local token merging), after ToMe, arXiv 2210.09461.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from .task import Task
 
 
 def link(task: Task, *, ratio: float = 0.9) -> Task:
-    """Return the task with similar tokens of a chunk's frames merged."""
-    return replace(
-        task, attention=MergedTokens(len(task.latents), ratio=ratio, generator=task.generator)
-    )
+    """Return the task with similar tokens of a chunk's frames merged.
+
+    Raises ValueError for a ratio outside [0, 1], and for chunks of one frame.
+    """
+    merging = MergedTokens(len(task.latents), ratio=ratio, generator=task.generator)
+    if ratio and task.chunk_size < 2:
+        raise ValueError(
+            "merged_tokens merges what the frames of a chunk have in common, and chunk_size is 1: "
+            "there would be nothing to merge; give chunk_size=2 or more"
+        )
+    return replace(task, attention=merging)
 
 
 class MergedTokens(FrameAttention):

@@ -2,8 +2,8 @@
 
 Some words need more guidance than others: a ring that becomes a cross changes what is a hole. More
 for all would coarsen the edits that need none. Noise is put on the edit, and each prompt predicts
-it: the prompt that comes nearer says better what is there. Source: the diffusion classifier, arXiv
-2303.16203, Section 3; to edit again where it says no is ours.
+it: the prompt that comes nearer says better what is there. Source: the diffusion classifier,
+arXiv 2303.16203, Section 3 and Algorithm 1; to edit again where it says no is ours.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 At every step one key frame in each run of `every` frames is drawn; the key frames attend to one
 another. For every token of another frame, the source clip says which token of the key frame before
 and after it resembles most; the edit takes their outputs there, blended by distance in time.
-Source: TokenFlow, arXiv 2307.10373, Section 4.2. The paper weighs by distance, so a key frame keeps
-its own output; the released code puts a sigmoid around the weight, which gives it 27 % of its
-neighbour's.
+Source: TokenFlow, arXiv 2307.10373, Sections 4.1 (key frames) and 4.2 (carrying). The paper weighs
+by distance, so a key frame keeps its own output; the released code puts a sigmoid around the
+weight, which gives it 27 % of its neighbour's.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Attn(Q_t, [K_t, w(K_t-1)], [V_t, w(V_t-1)]): a token finds its own past at its own place. Tokens
 are warped before the projections, which is the same: both are linear. What frame t-1 did not show
-is filled with frame t's own. Source: TokenWarping, arXiv 2402.12099, which warps queries as well.
+is filled with frame t's own. Source: TokenWarping, arXiv 2402.12099, as its abstract has it, where
+queries are warped as well.
 """
 
 from __future__ import annotations

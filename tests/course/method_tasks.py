@@ -72,6 +72,24 @@ def linked(task: Task, name: str, **settings: object) -> Task:
     return recipe(name).prepare(task, settings)
 
 
+def edited(task: Task, name: str, **settings: object) -> torch.Tensor:
+    """Return the latents that a method makes of a task."""
+    way = recipe(name)
+    return way.run(way.prepare(task, settings), settings).latents
+
+
+def state_of(unet: torch.nn.Module) -> dict[str, object]:
+    """Return what a method must leave as it is: weights, and hooks and modes of every module."""
+    state: dict[str, object] = {"processors": unet.attn_processors}
+    for name, weight in unet.state_dict().items():
+        state[f"weight {name}"] = weight.numpy().tobytes()
+    for name, module in unet.named_modules():
+        own = vars(module)
+        hooks = {key: list(own[key].values()) for key in own if key.endswith("_hooks") and own[key]}
+        state[f"module {name}"] = module.training, sorted(own), hooks
+    return state
+
+
 def on_meta(task: Task) -> Task:
     """Return the task with a UNet and tensors that have shapes and no values."""
     import copy

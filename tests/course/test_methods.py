@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import pytest
@@ -11,29 +12,32 @@ import torch
 from method_tasks import (
     N_FRAMES,
     SIDE,
+    edited,
     linked,
     on_meta,
     random,
     sized_task,
+    state_of,
     tiny_pipe,
     tiny_task,
 )
 
 from course import methods
 from course.clips import Clip, Scene, render, with_estimated_motion
-from course.diffusion import NoiseSchedule, invert, sample
+from course.commands.edit import add_arguments
 from course.editing import edit
 from course.methods import DEFAULT_METHOD, METHODS, Motion, attending, recipe
 from course.methods.frame_attention import self_attention_layers
 from course.methods.motion import reverse_flow
 from course.metrics import warp
-from course.models import encode_frames, encode_prompt, noise_predictor
 
 SOURCE = "a red circle moving right on a blue background"
 TARGET = "a green circle moving right on a blue background"
 LEAN = {"n_steps": 2, "reconstruct": False, "baselines": False, "finetune_steps": 0}
 NAMES = methods.names()
 AFTERWARDS = ("retry", "average", "blend")  # what is done to an edit that is there
+EVERY = (*NAMES, DEFAULT_METHOD)
+SPLIT = [name for name in EVERY if name not in NAMES or METHODS[name].reach != "clip"]
 LINKS = [name for name in NAMES if METHODS[name].kind not in ("sampler", *AFTERWARDS)]
 
 
@@ -54,91 +58,55 @@ def run(clip, pipe, method, **options):
 # What an edit gives
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_method_edits_by_its_name_and_leaves_the_unet_as_it_was(embedded, clip, name):
-    before = embedded.unet.attn_processors
+    before = state_of(embedded.unet)
     result = run(clip, embedded, name)
     assert result.clip.frames.shape == clip.frames.shape
     assert result.clip.frames.isfinite().all()
-    assert embedded.unet.attn_processors == before
-    assert not any(module._forward_hooks for module in embedded.unet.modules())
+    assert state_of(embedded.unet) == before
 
 
+@pytest.mark.filterwarnings("ignore:the model itself")
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_method_runs_without_values(tiny, name, guidance):
-    task = on_meta(tiny_task(tiny, guidance=guidance, n_steps=1))
-    way = recipe(name)
-    latents = way.run(way.prepare(task)).latents
+@pytest.mark.parametrize("name", EVERY)
+def test_a_unet_in_training_mode_is_left_as_it_was(tiny, name, guidance):
+    tiny.unet.train()
+    before = state_of(tiny.unet)
+    edited(tiny_task(tiny, guidance=guidance, n_steps=1, mask_threshold=0.15), name, tries=1)
+    assert state_of(tiny.unet) == before
+    tiny.unet.eval()
+
+
+@pytest.mark.parametrize(("guidance", "mask"), [(1.0, None), (3.0, 0.15)])
+@pytest.mark.parametrize("name", EVERY)
+def test_every_method_runs_without_values(tiny, name, guidance, mask):
+    task = on_meta(tiny_task(tiny, guidance=guidance, n_steps=1, mask_threshold=mask))
+    latents = edited(task, name, tries=2)
     assert latents.shape == task.latents.shape and latents.is_meta
 
 
 @pytest.mark.filterwarnings("ignore:the model itself")
 @pytest.mark.parametrize("size", [(7, 9), (8, 5)])
-@pytest.mark.parametrize("name", [*NAMES, DEFAULT_METHOD])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_method_runs_on_a_grid_that_cannot_be_halved(tiny, name, size):
     task = replace(sized_task(tiny, size), n_steps=1, mask_threshold=0.15)
-    way = recipe(name)
-    latents = way.run(way.prepare(task, {"tries": 1}), {"tries": 1}).latents
+    latents = edited(task, name, tries=1)
     assert latents.shape == task.latents.shape and latents.isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_edit(tiny, name):
-    way = recipe(name)
-    first, second = (way.run(way.prepare(tiny_task(tiny))).latents for _ in range(2))
+    first, second = (edited(tiny_task(tiny), name) for _ in range(2))
     assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("sampler", ["shared_noise", "edit_friendly", "flow_edit"])
 @pytest.mark.parametrize("link", LINKS)
 def test_every_link_goes_with_every_sampler(tiny, sampler, link):
-    way = recipe(f"{sampler} + {link}")
-    edited = way.run(way.prepare(tiny_task(tiny, skip=1))).latents
-    alone = recipe(sampler).run(tiny_task(tiny, skip=1)).latents
-    assert edited.isfinite().all() and not torch.equal(edited, alone)
-
-
-def test_the_paper_s_method_is_inversion_mask_and_sampling_bit_by_bit(embedded, clip):
-    """As `edit` did it before there were methods: chunk by chunk, each from end to end."""
-    result = run(clip, embedded, "paper", n_steps=4, skip=1, mask_threshold=0.15, chunk_size=3)
-    source, target, empty = (encode_prompt(embedded, text) for text in (SOURCE, TARGET, ""))
-    schedule = NoiseSchedule.from_scheduler(embedded.scheduler)
-    latents = encode_frames(embedded, clip.frames, chunk_size=3)
-    parts = [
-        edited_chunk(embedded, schedule, chunk, source, target, empty) for chunk in latents.split(3)
-    ]
-    assert torch.equal(result.inverted, torch.cat([inverted for inverted, _ in parts]))
-    frames = embedded.vae.decode  # the edit's frames are decoded in the same chunks
-    decoded = [frames(part / embedded.vae.config.scaling_factor).sample for _, part in parts]
-    assert torch.equal(result.clip.frames, (torch.cat(decoded) / 2 + 0.5).clamp(0, 1))
-
-
-@torch.no_grad()
-def edited_chunk(pipe, schedule, latents, source, target, empty):
-    there, other = noise_predictor(pipe, source), noise_predictor(pipe, target)
-    path, differences = {}, []
-    for step in invert(there, latents, schedule, 4, skip=1):
-        path.setdefault(step.previous_timestep, latents)
-        path[step.timestep] = step.latents
-        if step.index in (1,):  # both shares of the way, 1/3 and 2/3 of the last index, 2
-            at = step.latents, step.timestep
-            differences.append((there(*at) - other(*at)).abs())
-    size = torch.stack(differences).mean(0).mean(1, keepdim=True)
-    mask = (size > 0.15 * size.amax((2, 3), keepdim=True)).to(latents.dtype)
-
-    def step(latents, noise, timestep, schedule, *, previous_timestep, **options):
-        from course.diffusion import ddim_step
-
-        stepped = ddim_step(
-            latents, noise, timestep, schedule, previous_timestep=previous_timestep, **options
-        )
-        return torch.lerp(path[previous_timestep], stepped, mask)
-
-    back = noise_predictor(pipe, target, guidance=3.0, negative_text=empty)
-    start = path[max(path)]
-    *_, last = sample(back, start, schedule, 4, skip=1, step=step)
-    return start, last.latents
+    names = sampler, f"{sampler} + {link}"
+    alone, both = (edited(tiny_task(tiny, skip=1), name) for name in names)
+    assert both.isfinite().all() and not torch.equal(both, alone)
 
 
 # Names and recipes
@@ -149,10 +117,14 @@ def test_the_default_is_one_of_the_methods():
     assert inspect.signature(edit).parameters["method"].default == methods.DEFAULT_METHOD
 
 
-def test_every_method_says_what_it_is_and_where_it_comes_from():
-    for name, method in METHODS.items():
-        assert method.name == name and method.module.__doc__
-        assert re.search(r"arXiv|Eqs?\. \d", method.module.__doc__)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_says_what_it_is_and_where_in_which_paper_it_stands(name):
+    method = METHODS[name]
+    told = method.module.__doc__
+    assert method.name == name
+    assert re.search(r"arXiv \d{4}\.\d{5}|Fig\. \d|\b(19|20)\d\d\b", told)
+    assert "arXiv\n" not in told  # the site looks for the number beside it
+    assert re.search(r"Sections? \d|Algorithm \d|Eqs?\. \d|abstract", told)
 
 
 @pytest.mark.parametrize("method", ["tokenflow", "paper + glue", ""])
@@ -183,12 +155,30 @@ def test_methods_that_invert_nothing_still_say_what_they_lose(pipe, clip):
 # Chunks, one frame, no flow
 
 
-@pytest.mark.parametrize("name", [n for n in LINKS if METHODS[n].reach in ("frame", "past")])
-def test_chunks_do_not_change_what_looks_at_itself_or_the_past(tiny, name):
+@pytest.mark.parametrize("name", [n for n in SPLIT if n not in ("grid_shuffle", "merged_tokens")])
+def test_chunks_change_nothing_but_where_they_are_what_a_frame_sees(tiny, name):
     whole, parts = (
-        recipe(name).run(linked(tiny_task(tiny, chunk_size=size), name)).latents for size in (4, 3)
+        edited(tiny_task(tiny, chunk_size=size, mask_threshold=0.15), name) for size in (4, 3)
     )
-    assert torch.allclose(whole, parts, atol=1e-4)
+    assert (whole - parts).abs().max() < 1e-4
+
+
+def test_chunks_change_nothing_in_the_default_s_frames(embedded, clip):
+    whole, parts = (
+        run(clip, embedded, DEFAULT_METHOD, n_steps=4, chunk_size=size, decode_chunk_size=size)
+        for size in (4, 3)
+    )
+    assert (whole.clip.frames - parts.clip.frames).abs().max() < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:the model itself")
+@pytest.mark.parametrize("name", SPLIT)
+def test_of_a_long_clip_a_chunk_is_in_the_unet_once_with_each_text(tiny, name):
+    task, sizes = sized_task(tiny, (SIDE, SIDE), n_frames=12), []
+    handle = tiny.unet.register_forward_pre_hook(lambda _, given: sizes.append(given[0].numel()))
+    edited(replace(task, chunk_size=4, n_steps=1, mask_threshold=0.15), name, tries=1)
+    handle.remove()
+    assert max(sizes) == 2 * 4 * task.latents[0].numel()
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].reach == "clip"])
@@ -201,6 +191,13 @@ def test_a_chunk_that_splits_the_clip_is_refused(pipe, clip, name):
 def test_the_reach_in_the_table_is_that_of_the_attention(tiny, name):
     attention = linked(tiny_task(tiny), name).attention
     assert attention is None or attention.reach == METHODS[name].reach
+
+
+def test_the_help_of_chunk_says_what_each_reach_asks_for():
+    parser = ArgumentParser()
+    add_arguments(parser)
+    (told,) = [action.help for action in parser._actions if action.dest == "chunk"]
+    assert {method.reach for method in METHODS.values()} <= set(re.findall(r"\w+", told))
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs_flow])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from method_tasks import linked, random, tiny_pipe, tiny_task
+from method_tasks import linked, on_meta, random, tiny_pipe, tiny_task
 
 from course.__main__ import main
 from course.clips import Scene, render, write_clip
@@ -56,6 +56,11 @@ def test_equal_prompts_agree_about_any_clip(tiny):
     text = random(1, 5, 16, seed=1)
     task = tiny_task(tiny, texts=Texts(text, text, text))
     assert prompt_share(task, task.latents) == 1
+
+
+def test_the_check_runs_without_values(tiny):
+    task = on_meta(tiny_task(tiny))
+    assert prompt_share(task, task.latents).is_meta
 
 
 def test_a_check_asks_the_model_as_often_as_it_says(tiny):

@@ -9,6 +9,7 @@ import torch
 from method_tasks import (
     N_FRAMES,
     SIDE,
+    edited,
     frozen_latents,
     linked,
     random,
@@ -49,8 +50,8 @@ def predicted(task, latents, guidance, source=None):
     return predict(latents, 751)  # the first of four steps
 
 
-def states(seed: int = 0) -> torch.Tensor:
-    return random(1, N_FRAMES, SIDE * SIDE, 32, seed=seed)
+def states(seed: int = 0, groups: int = 1) -> torch.Tensor:
+    return random(groups, N_FRAMES, SIDE * SIDE, 32, seed=seed)
 
 
 # Frames that are equal
@@ -76,6 +77,17 @@ def test_on_different_frames_it_is_not(pipe, name, guidance):
         for each in (task, linked(task, name))
     )
     assert not torch.allclose(plain, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("sampler", ["paper", "shared_noise", "edit_friendly", "flow_edit"])
+@pytest.mark.parametrize("link", ["latent_flow", "flow_attention", "warped_tokens"])
+def test_no_flow_on_a_frozen_clip_changes_nothing_of_an_edit(pipe, link, sampler, guidance):
+    alone, both = (
+        edited(tiny_task(pipe, latents=frozen_latents(), guidance=guidance, skip=1), name)
+        for name in (sampler, f"{sampler} + {link}")
+    )
+    assert torch.allclose(alone, both, atol=1e-4)
 
 
 def test_x_0_along_no_flow_on_a_frozen_clip_stays():
@@ -135,18 +147,21 @@ def test_a_hidden_path_leaves_a_token_to_the_dense_attention(pipe, layer):
 # TokenFlow
 
 
-def edited_by_token_flow(layer, blend: str) -> tuple[TokenFlow, torch.Tensor, torch.Tensor]:
+def edited_by_token_flow(
+    layer, blend: str, groups: int = 1, of_source: int = 1
+) -> tuple[TokenFlow, torch.Tensor, torch.Tensor]:
     tokens = TokenFlow(N_FRAMES, every=2, blend=blend, generator=torch.Generator().manual_seed(0))
     tokens.begin(slice(0, N_FRAMES), "source", 500)
-    tokens.attend(layer, states(1))
+    tokens.attend(layer, states(1, of_source))
     tokens.begin(slice(0, N_FRAMES), "edit", 500)
-    chosen = states()[:, tokens.keys].flatten(1, 2)
+    chosen = states(0, groups)[:, tokens.keys].flatten(1, 2)
     own = attention(layer, chosen, chosen).unflatten(1, (len(tokens.keys), -1))
-    return tokens, tokens.attend(layer, states()), own
+    return tokens, tokens.attend(layer, states(0, groups)), own
 
 
-def test_a_key_frame_keeps_its_own_output_under_the_paper_s_blend(layer):
-    tokens, output, own = edited_by_token_flow(layer, "paper")
+@pytest.mark.parametrize(("groups", "of_source"), [(1, 1), (2, 1), (2, 2)])
+def test_a_key_frame_keeps_its_own_output_under_the_paper_s_blend(layer, groups, of_source):
+    tokens, output, own = edited_by_token_flow(layer, "paper", groups, of_source)
     assert torch.allclose(output[:, tokens.keys], own, atol=1e-5)
 
 
@@ -228,12 +243,19 @@ def test_a_grid_refuses_tokens_of_single_frames(pipe):
 # Merged tokens
 
 
-def test_merging_none_changes_nothing(pipe, layer):
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_merging_none_changes_nothing(pipe, guidance):
     task = tiny_task(pipe)
-    without, plain = linked(task, "merged_tokens", ratio=0.0), task
-    assert torch.allclose(
-        predicted(without, task.latents, 3.0), predicted(plain, task.latents, 3.0), atol=1e-5
-    )
+    tasks = task, linked(task, "merged_tokens", ratio=0.0)
+    plain, without = (predicted(each, task.latents, guidance) for each in tasks)
+    assert torch.allclose(plain, without, atol=1e-5)
+
+
+def test_a_chunk_of_one_frame_has_nothing_to_merge_and_is_refused(pipe):
+    alone = tiny_task(pipe, chunk_size=1)
+    with pytest.raises(ValueError, match="chunk_size is 1.*give chunk_size=2 or more"):
+        linked(alone, "merged_tokens")
+    assert linked(alone, "merged_tokens", ratio=0.0).attention is not None
 
 
 def test_merged_tokens_share_one_output_and_kept_ones_are_untouched():

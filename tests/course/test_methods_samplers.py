@@ -42,6 +42,11 @@ def test_edit_friendly_reconstructs_with_the_source_prompt(pipe, shared):
     assert torch.allclose(latents, task.latents, atol=1e-4)
 
 
+def test_edit_friendly_reconstructs_at_guidance_1_only(pipe):
+    task = replace(tiny_task(pipe, n_steps=10).towards_source(), guidance=3.0)
+    assert not torch.allclose(edit_friendly.run(task).latents, task.latents, atol=1e-2)
+
+
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_flow_edit_leaves_the_clip_alone_when_the_prompts_are_equal(pipe, guidance):
     task = replace(tiny_task(pipe).towards_source(), guidance=guidance)
