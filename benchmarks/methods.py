@@ -27,8 +27,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.judge import judge
-from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
-from benchmarks.scenes import KINDS, Swap, draw_swaps
+from benchmarks.methods_table import (
+    CEILING,
+    ENTRIES,
+    FLOOR,
+    against_clips_text,
+    entry,
+    joined,
+    markdown,
+    summary,
+)
+from benchmarks.scenes import KINDS, Swap, draw_swaps, own_warping
 from benchmarks.speed import peak_memory
 from course.clips import Clip, contact_sheet, write_image
 from course.clips.grammar import SHAPES
@@ -205,6 +214,8 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
     parser.add_argument("--log", type=Path, help="keep every edit here, and go on from it")
     parser.add_argument("--json", type=Path, help="write the table to this file")
     parser.add_argument("--sheet", type=Path, help="write a picture of what was edited now")
+    parser.add_argument("--table", type=Path, metavar="JSON",
+                        help="print this table, edit nothing")  # fmt: skip
     options = parser.parse_args(arguments)
     if not 0 <= options.after < options.scenes:
         parser.error(
@@ -216,16 +227,23 @@ def main(arguments: list[str] | None = None, load: Callable | None = None) -> No
             entry(name)
         except ValueError as error:
             parser.error(str(error))
-    if load is None:
-        from course.models import load
-    table = summary(run(load(options.model), options), [*options.methods, CEILING, FLOOR])
-    if options.join:
-        table = joined(json.loads(options.join.read_text()), table)
+    table = json.loads(options.table.read_text()) if options.table else _measured(options, load)
     count = next(iter(table.values()))["scenes"]
     print(f"{count} held-out scenes of {N_FRAMES} frames, {options.steps} steps\n")
     print(markdown(table))
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n")
+    first = 0 if options.join or options.table else options.after
+    swaps = draw_swaps(options.scenes, options.shapes)[first:]
+    own = own_warping([swap for swap in swaps if swap.kind in options.kinds], N_FRAMES)
+    print("\n" + against_clips_text(table, own))
+
+
+def _measured(options: argparse.Namespace, load: Callable | None) -> dict[str, dict]:
+    if load is None:
+        from course.models import load
+    table = summary(run(load(options.model), options), [*options.methods, CEILING, FLOOR])
+    return joined(json.loads(options.join.read_text()), table) if options.join else table
 
 
 if __name__ == "__main__":

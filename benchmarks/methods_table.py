@@ -136,6 +136,34 @@ def markdown(table: Mapping[str, Mapping[str, float | None]]) -> str:
     return "\n".join(lines)
 
 
+def against_clips(
+    table: Mapping[str, Mapping[str, float | None]], own: list[float]
+) -> dict[str, float]:
+    """Return warping errors as multiples of the true clips' own, not of the ceiling's.
+
+    `own` are the errors of the true clips that move. Raises ValueError for other scenes than the
+    table's.
+    """
+    wanted = {int(row["moving"] or 0) for row in table.values()}
+    if wanted != {len(own)}:
+        raise ValueError(
+            f"the table has {', '.join(map(str, sorted(wanted)))} scenes that move and these are "
+            f"{len(own)}; give the --scenes, --shapes and --kinds that it was measured with"
+        )
+    rows = {name: row["warping"] for name, row in table.items() if row["warping"] is not None}
+    return {name: value * len(own) / sum(own) for name, value in rows.items()}
+
+
+def against_clips_text(table: Mapping[str, Mapping[str, float | None]], own: list[float]) -> str:
+    """Write `against_clips`, the steadiest first."""
+    rows = sorted(against_clips(table, own).items(), key=lambda row: row[1])
+    if not rows:
+        return "No scene moves, so there is no warping error."
+    told = f"{len(own)} that move: {sum(own) / len(own):.3g}. As multiples of it:"
+    lines = [f"Warping error of the true clips themselves, {told}"]
+    return "\n".join(lines + [f"  {value:6.2f}  {name}" for name, value in rows])
+
+
 def reach(name: str) -> str:
     """Return how far a frame sees under a method: what its chunks must hold."""
     if name in (CEILING, FLOOR):

@@ -9,7 +9,8 @@ import torch
 
 from course.clips.captions import HELD_OUT_SEED
 from course.clips.grammar import BACKGROUNDS, COLOURS, SHAPES
-from course.clips.scenes import Scene
+from course.clips.scenes import Scene, render
+from course.metrics import warping_error
 
 KINDS = ("colour", "shape", "background")
 
@@ -55,3 +56,10 @@ def draw_swaps(n_scenes: int, shapes: Sequence[str] = SHAPES) -> list[Swap]:
             index = int(torch.randint(len(words), (), generator=generator))
             swaps.append(Swap(scene, kind, words[index]))
     return swaps
+
+
+def own_warping(swaps: Sequence[Swap], n_frames: int) -> list[float]:
+    """Return the warping errors of the true clips themselves, of those that move."""
+    moving = (swap.target for swap in swaps if swap.scene.motion != "still")
+    clips = [render(scene, n_frames=n_frames) for scene in moving]
+    return [float(warping_error(clip.frames, clip.flow, clip.occlusion)) for clip in clips]

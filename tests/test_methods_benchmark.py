@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,12 +12,22 @@ import torch
 from benchmarks import methods as benchmark
 from benchmarks import methods_memory as memory
 from benchmarks.edit import Swap
-from benchmarks.methods_table import CEILING, ENTRIES, FLOOR, entry, joined, markdown, summary
+from benchmarks.methods_table import (
+    CEILING,
+    ENTRIES,
+    FLOOR,
+    against_clips,
+    entry,
+    joined,
+    markdown,
+    summary,
+)
 from benchmarks.scenes import KINDS
 from course import methods
 from course.clips import Scene, render
 from course.clips.grammar import SHAPES
 
+ROOT = Path(__file__).parent.parent
 RED = Swap(Scene(colour="red", background="blue"), "colour", "green")
 
 
@@ -100,6 +111,23 @@ def test_the_warping_error_is_a_multiple_of_the_ceiling_s_on_moving_scenes():
     lines += [line(CEILING, 0, warping=0.001), line(CEILING, 1, warping=0.0, moves=False)]
     table = summary(lines, ["a", CEILING])
     assert table["a"]["warping_ratio"] == 4 and table[CEILING]["warping_ratio"] == 1
+
+
+def test_against_the_true_clips_themselves_the_multiple_has_another_divisor():
+    table = summary([line("a", 0, warping=0.004), line(CEILING, 0, warping=0.002)], ["a", CEILING])
+    assert against_clips(table, [0.001]) == {"a": 4.0, CEILING: 2.0}
+    with pytest.raises(ValueError, match="has 1 scenes that move and these are 2"):
+        against_clips(table, [0.001, 0.001])
+
+
+def test_what_the_text_says_of_the_true_clips_themselves_is_what_is_printed(capsys):
+    benchmark.main(["--table", str(ROOT / "benchmarks/results/methods_60.json")])
+    printed = capsys.readouterr().out.splitlines()
+    text = (ROOT / "docs/measurements.md").read_text()
+    assert any("44 that move: 0.000217" in row for row in printed) and "2.17e-4" in text
+    for name in ("the default", "the default, estimated flow", "paper", CEILING):
+        (row,) = [row.split() for row in printed if row.split(maxsplit=1)[1:] == [name]]
+        assert f"{float(row[0]):.2f}" in text
 
 
 def test_the_best_comes_first_and_says_how_far_it_reaches():

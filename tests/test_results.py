@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_the_rank_correlations_of_lesson_10_are_those_of_the_benchmark_of_edits(
     shown = json.loads((ROOT / "lessons/video_edit/ranks.json").read_text())
     measured = {name: value for name, value, *_ in rank_rows(report["ranks"])}
     assert shown["ranks"] == pytest.approx(measured, abs=1e-3) and shown["scenes"] == 44
+
+
+def test_what_the_text_says_of_the_adapter_is_what_was_measured():
+    few = json.loads((RESULTS / "edit_18_adapter.json").read_text())[0]["adapter"]["target_psnr"]
+    more = json.loads((RESULTS / "figure_4.json").read_text())["ablations"]["paper"]["target_psnr"]
+    text = " ".join((ROOT / "docs/measurements.md").read_text().split())
+    chance = sum(math.comb(few["of"], n) for n in range(few["better"], few["of"] + 1))
+    assert 1 / chance * 2 ** few["of"] == pytest.approx(5, abs=0.5) and "one case of five" in text
+    change = more["with"] - more["without"]
+    assert f"on 14 clips: fair coins would help {few['better']} of them" in text
+    assert f"by {change:.2f} dB, with a spread of {more['spread']:.1f} dB" in text
 
 
 def test_what_lesson_12_says_of_rings_is_what_was_measured():
