@@ -118,6 +118,7 @@ def edit(
     team = Team(accelerator)
     if latent_filter is None:  # a filter sees the frames of its chunk
         chunk_size = fair_chunk_size(chunk_size, clip.n_frames, team.size, way)
+    way.check_chunks(clip.n_frames, chunk_size)  # before an adapter is trained
     task = Task(
         pipe,
         clip.frames,  # until they are encoded

@@ -182,9 +182,11 @@ def test_of_a_long_clip_a_chunk_is_in_the_unet_once_with_each_text(tiny, name):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].reach == "clip"])
-def test_a_chunk_that_splits_the_clip_is_refused(pipe, clip, name):
-    with pytest.raises(ValueError, match="needs all 4 frames.*chunk_size=4"):
-        run(clip, pipe, name, chunk_size=3)
+def test_a_chunk_that_splits_the_clip_is_refused_before_the_work(pipe, clip, name):
+    handle = pipe.unet.register_forward_pre_hook(lambda *_: pytest.fail("the UNet ran"))
+    with pytest.raises(ValueError, match=f"{name} needs all 4 frames.*chunk_size=4"):
+        run(clip, pipe, name, chunk_size=3, finetune_steps=2)
+    handle.remove()
 
 
 @pytest.mark.parametrize("name", LINKS)
