@@ -206,6 +206,14 @@ def test_an_arrow_key_on_a_slider_changes_the_picture_and_its_words(page):
     assert picture(page).get_attribute("alt") != before[1]
 
 
+def test_a_picture_that_changes_is_told_to_readers_of_the_screen(page):
+    region = picture(page).evaluate_handle("image => image.closest('[aria-live=polite]')")
+    before = picture(page).get_attribute("alt")
+    page.locator(".jp-Notebook [role=slider]").first.press("ArrowRight")
+    playwright.expect(picture(page)).not_to_have_attribute("alt", before)
+    assert region.evaluate("region => region.querySelector('img').alt") != before
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_cards_can_be_read_in_every_theme(page, theme):
     set_theme(page, theme)
