@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import tomllib
 from functools import cache
 from importlib import resources
@@ -41,6 +42,16 @@ def slugs() -> dict[str, str]:
 def slug(number: int, name: str) -> str:
     """Return what the notebooks of a lesson are called, without their ending."""
     return f"{number:02d}_{name}"
+
+
+@cache
+def titles() -> dict[str, str]:
+    """Return what the installed lessons are called, with their numbers: "02, The temporal loss"."""
+    folder, found = resources.files("lessons"), {}
+    for name, own in slugs().items():
+        text = folder.joinpath(name, "lesson.md").read_text(encoding="utf-8")
+        found[name] = f"{own[:2]}, {re.search(r'^ +title: *(.+)$', text, re.M)[1]}"
+    return found
 
 
 def modules(part: str) -> list[tuple[str, ModuleType]]:

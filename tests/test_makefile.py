@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,6 +42,13 @@ def test_learners_get_locked_versions_and_no_tools_of_developers():
 def test_learners_see_no_menu_of_teachers():
     assert "labextension disable" in planned("setup", "LEARNER=1")
     assert "labextension disable" not in planned("setup")
+
+
+def test_the_lab_opens_the_first_lesson_and_reaches_the_solutions():
+    command = planned("lab").replace("\\\n", "")
+    root = ROOT / re.search(r"--ServerApp.root_dir=(\S+)", command)[1]
+    first = root / re.search(r"default_url=/lab/tree/(\S+)", command)[1]
+    assert first.is_file() and (root / "solutions" / first.name).is_file()
 
 
 @pytest.mark.parametrize("learner", ["", "1"])

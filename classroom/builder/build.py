@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import classroom
@@ -11,7 +12,7 @@ from classroom.builder.colab import with_colab
 from classroom.builder.exercise_cells import exercises
 from classroom.builder.notebook import as_text, learner_notebook, solution_notebook
 from classroom.builder.refusals import refuse
-from classroom.builder.saved import holds_work, says_the_same, sealed
+from classroom.builder.saved import holds_work, says_the_same, sealed, was_saved
 from classroom.builder.source import Lesson, lesson_path, read_lesson
 from classroom.contents import FILE, read_contents
 from course.files import safe_output
@@ -45,13 +46,7 @@ def build(
     if known is None:
         known = _known(lessons.values())
     refuse(lessons, root, known)
-    measured = read_measured(root)
-    wanted = {}
-    for slug, lesson in lessons.items():
-        solution = solution_notebook(lesson, measured.get(lesson.name))
-        for folder, notebook in zip(FOLDERS, (learner_notebook(solution), solution), strict=True):
-            notebook = with_colab(notebook, root, f"{folder}/{slug}.ipynb")
-            wanted[root / folder / f"{slug}.ipynb"] = as_text(sealed(notebook)).encode()
+    wanted = notebooks(root, lessons)
     changed = [path for path, data in wanted.items() if not _is_fresh(path, data, overwrite)]
     orphans = [path for path in _notebooks(root) if _is_orphan(path, wanted)]
     if not check:
@@ -59,6 +54,21 @@ def build(
             _refuse_to_lose(changed, root)
         _write({path: wanted[path] for path in changed}, orphans)
     return changed + orphans
+
+
+def notebooks(root: Path, lessons: Mapping[str, Lesson]) -> dict[Path, bytes]:
+    """Return what both folders under `root` should hold, by path; `lessons` are given by slug.
+
+    Raises ValueError where the file of what was measured holds something else.
+    """
+    measured = read_measured(root)
+    found = {}
+    for slug, lesson in lessons.items():
+        solution = solution_notebook(lesson, measured.get(lesson.name))
+        for folder, notebook in zip(FOLDERS, (learner_notebook(solution), solution), strict=True):
+            notebook = with_colab(notebook, root, f"{folder}/{slug}.ipynb")
+            found[root / folder / f"{slug}.ipynb"] = as_text(sealed(notebook)).encode()
+    return found
 
 
 def read_lessons(root: Path) -> dict[str, Lesson]:
@@ -82,6 +92,9 @@ def read_lessons(root: Path) -> dict[str, Lesson]:
             problems.append(f"{lesson_path(path.parent.name)}:1: lessons/{FILE} does not name it")
     if problems:
         raise ValueError("\n".join(problems))
+    found = list(lessons.values())
+    for lesson, following in zip(found, found[1:]):
+        lessons[lesson.slug] = replace(lesson, following=following)
     return lessons
 
 
@@ -138,7 +151,7 @@ def _is_fresh(path: Path, data: bytes, overwrite: bool) -> bool:
     if not path.is_file():
         return False
     same = path.read_bytes() == data
-    return same or (not overwrite and holds_work(path) and says_the_same(path, data))
+    return same or (not overwrite and was_saved(path) and says_the_same(path, data))
 
 
 def _refuse_to_lose(changed: list[Path], root: Path) -> None:

@@ -41,6 +41,8 @@ def solution_notebook(lesson: Lesson, measured: dict | None) -> NotebookNode:
         cells.append(new[cell.kind](source, metadata=dict(cell.metadata)))
     for exercise in exercises(lesson):
         _mark_exercise(lesson, exercise, cells[1:])
+    if lesson.following:
+        cells.append(v4.new_markdown_cell(_next(lesson.following)))
     for number, cell in enumerate(cells):
         cell.id = f"{lesson.slug.replace('_', '-')}-{number:02d}"  # nbformat draws ids otherwise
     note = f"generated from {lesson.path}; edit there, then python -m classroom build"
@@ -109,6 +111,11 @@ def _under_title(source: str, text: str) -> str:
     at = next(found.line for found in headings(source) if found.text.startswith(HEADING)) + 1
     lines = source.splitlines()
     return "\n".join([*lines[:at], "", text, *lines[at:]])
+
+
+def _next(lesson: Lesson) -> str:
+    """Return the last cell: where to go on."""
+    return f"Next: [lesson {lesson.number:02d}, {lesson.facts['title']}]({lesson.slug}.ipynb)."
 
 
 def _introduction(facts: dict, measured: dict | None) -> str:

@@ -33,6 +33,14 @@ def holds_work(path: Path) -> bool:
     return seal != _hash(notebook)
 
 
+def was_saved(path: Path) -> bool:
+    """Tell whether a notebook holds work, or a kernel has at least left its traces in it."""
+    notebook = _read(path) or {}
+    ran = any(cell.get("execution_count") for cell in notebook.get("cells", []))
+    met = "version" in notebook.get("metadata", {}).get("language_info", {})
+    return ran or met or holds_work(path)
+
+
 def says_the_same(path: Path, wanted: bytes) -> bool:
     """Tell whether a saved notebook has the course's cells as they are now, whatever was added.
 

@@ -62,13 +62,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson that was read; `name` is its folder's, `lines` are the lines of the whole file."""
+    """A lesson that was read; `name` is its folder's, `lines` are the lines of the whole file.
+
+    `following` is the next one in the table of contents, None for the last.
+    """
 
     name: str
     number: int
     lines: list[str]
     facts: dict
     cells: list[Cell]
+    following: Lesson | None = None
 
     @property
     def slug(self) -> str:

@@ -16,7 +16,8 @@ from classroom.display.figures import Described
 if TYPE_CHECKING:
     import ipywidgets
 
-# ipywidgets gives the handle of a slider no name of its own; readers of the screen hear this one.
+# ipywidgets gives the handle of a slider no name of its own; readers of the screen hear this one,
+# and, since the picture's output becomes a live region, the words of a picture that has changed.
 # Sliders appear after this output, hence the observer, for as long as a busy page may take. Without
 # a kernel JupyterLab writes an error where the controls were: it is replaced by what helps.
 _HELP = """<style>
@@ -25,10 +26,16 @@ _HELP = """<style>
   content: "Run this cell to move the controls."; font-size: var(--jp-ui-font-size1, 13px); }
 </style><script>(() => {
   const unnamed = ".widget-slider [role=slider]:not([aria-label])";
-  const name = () => document.querySelectorAll(unnamed).forEach(handle => {
-    const label = handle.closest(".widget-slider").querySelector(".widget-label");
-    if (label) handle.setAttribute("aria-label", label.textContent);
-  });
+  const name = () => {
+    document.querySelectorAll(unnamed).forEach(handle => {
+      const label = handle.closest(".widget-slider").querySelector(".widget-label");
+      if (label) handle.setAttribute("aria-label", label.textContent);
+    });
+    document.querySelectorAll(".explorer-help").forEach(help => {
+      const picture = help.closest(".jp-OutputArea-child")?.previousElementSibling;
+      picture?.setAttribute("aria-live", "polite");
+    });
+  };
   const observer = new MutationObserver(name);
   observer.observe(document.body, { childList: true, subtree: true });
   setTimeout(() => observer.disconnect(), 60000);

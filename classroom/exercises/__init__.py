@@ -7,6 +7,7 @@ found, and imported, when the first of them is asked for.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 
 from classroom.exercises.cell import NOWHERE, follow_cells, missing
@@ -57,8 +58,13 @@ def check(name: str, answer: object = NOWHERE) -> Report:
 
 
 def progress() -> Progress:
-    """Return what is done, lesson by lesson; it shows itself."""
-    return progress_of(registry().values())
+    """Return what is done, lesson by lesson; it shows itself.
+
+    The lesson whose functions the notebook holds is shown exercise by exercise.
+    """
+    held, exercises = sys._getframe(1).f_globals, registry().values()
+    here = Counter(each.lesson for each in exercises if each.name in held).most_common(1)
+    return progress_of(exercises, here[0][0] if here else "")
 
 
 follow_cells()

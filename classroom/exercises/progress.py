@@ -70,10 +70,14 @@ def reset_progress() -> None:
 
 @dataclass(frozen=True)
 class Progress:
-    """Rows (lesson, exercise name, title, state), the state "done", "tried" or "open"."""
+    """Rows (lesson, exercise name, title, state), the state "done", "tried" or "open".
+
+    The lesson `here` is shown exercise by exercise, every other one in a line.
+    """
 
     rows: tuple[tuple[str, str, str, str], ...]
     note: str = ""
+    here: str = ""
 
     @property
     def done(self) -> int:
@@ -84,7 +88,8 @@ class Progress:
         lines = [self._headline(), *([self.note] if self.note else [])]
         for lesson, rows in self._lessons().items():
             lines.append(f"{_spoken(lesson)}: {_count(rows)}")
-            lines += [f"  {state:5}  {title} ({name})" for _, name, title, state in rows]
+            if lesson == self.here:
+                lines += [f"  {state:5}  {title} ({name})" for _, name, title, state in rows]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -94,7 +99,7 @@ class Progress:
         for lesson, rows in self._lessons().items():
             head = html.escape(f"{_spoken(lesson)}: {_count(rows)}")
             parts.append(f'<tr><th {cell} scope="colgroup" colspan="2">{head}</th></tr>')
-            for _, _, title, state in rows:
+            for _, _, title, state in rows if lesson == self.here else ():
                 word = f"<strong>{state}</strong>" if state == "done" else state
                 parts.append(f"<tr><td {cell}>{html.escape(title)}</td><td {cell}>{word}</td></tr>")
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
@@ -111,8 +116,8 @@ class Progress:
         return found
 
 
-def progress_of(exercises: Iterable[Exercise]) -> Progress:
-    """Return the progress through these exercises, in their order."""
+def progress_of(exercises: Iterable[Exercise], here: str = "") -> Progress:
+    """Return the progress through these exercises, in their order, as seen from a lesson."""
     entries, note, path = {}, "", progress_file()
     try:
         entries = _read(path)
@@ -123,7 +128,7 @@ def progress_of(exercises: Iterable[Exercise]) -> Progress:
     rows = [
         (each.lesson, each.name, each.title, entries.get(each.name, "open")) for each in exercises
     ]
-    return Progress(tuple(rows), note)
+    return Progress(tuple(rows), note, here)
 
 
 @contextlib.contextmanager
@@ -164,8 +169,8 @@ def _reason(error: OSError) -> str:
 
 
 def _spoken(lesson: str) -> str:
-    slug = contents.slugs().get(lesson)
-    return f"Lesson {slug[:2]}, {lesson.replace('_', ' ')}" if slug else lesson
+    title = contents.titles().get(lesson)
+    return f"Lesson {title}" if title else lesson
 
 
 def _count(rows: list) -> str:

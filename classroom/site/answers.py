@@ -118,10 +118,13 @@ def _lambda(function: Callable) -> ast.Lambda | None:
     except (OSError, TypeError):
         return None
     wanted = function.__code__
+    # Python calls what it saw imported, as math.sqrt, by other instructions than a method.
+    imports = [each for each in tree.body if isinstance(each, (ast.Import, ast.ImportFrom))]
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda) and node.lineno == wanted.co_firstlineno:
-            made = compile(ast.Expression(node), "lambda", "eval").co_consts[0]
-            if _essence(made) == _essence(wanted):
+            alone = ast.Module([*imports, ast.copy_location(ast.Expr(node), node)], [])
+            made = compile(alone, "lambda", "exec").co_consts
+            if any(isinstance(c, CodeType) and _essence(c) == _essence(wanted) for c in made):
                 return node
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -53,11 +52,11 @@ def wait_for_server(url: str, process: subprocess.Popen, log: Path, seconds: flo
 
 @pytest.fixture(scope="module")
 def jupyterlab(tmp_path_factory, request):
-    """Run JupyterLab on a free port, with a copy of the module's NOTEBOOK; give its address."""
+    """Run JupyterLab on a free port, with NOTEBOOK as the module builds it; give its address."""
     folder = tmp_path_factory.mktemp("lab")
     work, settings, log = folder / "work", folder / "settings", folder / "server.log"
     work.mkdir()
-    shutil.copy(request.module.NOTEBOOK, work)
+    (work / request.module.NOTEBOOK.name).write_bytes(request.module.built())
     write_settings(settings)
     port = free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.port={port}"]

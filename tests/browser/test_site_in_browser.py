@@ -21,14 +21,21 @@ from classroom.site import build_site
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "outputs" / "site"
-LESSONS = ("01", "02", "03")
+LESSONS = ("02", "03", "04")
 EXPLORERS, CHECKED = "notebooks/02_temporal_loss.html", "notebooks/03_gradient_descent.html"
-KINDS = (  # one page of each kind, for what takes long
+CHOICE = "notebooks/04_bilateral_filter.html"  # has a list to choose from
+KINDS = (  # one page of each kind, for axe, which takes long; of a site that is built, all pages
     "index.html", EXPLORERS, "ledger.html", "glossary.html", "measurements.html",
-    "reference/mathematics.html", "for_teachers.html", "search.html",
+    "reference/mathematics.html", "for_teachers.html", "teaching/90-minutes.html", "search.html",
 )  # fmt: skip
+BUILT = os.environ.get("STEADY_FRAMES_SITE")
 PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
-WIDTHS = {"a phone": 360, "200 % zoom": 640, "a desktop": 1280}
+WIDTHS = {
+    "a phone": ("light", 360),
+    "a phone in the dark": ("dark", 360),
+    "200 % zoom": ("light", 640),
+    "a desktop": ("light", 1280),
+}
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 MATHS = "() => window.MathJax?.startup?.promise"
 CUT = """kind => [...document.querySelectorAll(`${kind} pre`)]
@@ -59,8 +66,8 @@ class Visit:
 @pytest.fixture(scope="module")
 def html(tmp_path_factory) -> Path:
     """The site's folder: one that is built already (STEADY_FRAMES_SITE), else a small one."""
-    if built := os.environ.get("STEADY_FRAMES_SITE"):
-        return Path(built).resolve()
+    if BUILT:
+        return Path(BUILT).resolve()
     folder = tmp_path_factory.mktemp("site")
     return build_site(folder, only=LESSONS, patience=6)
 
@@ -111,15 +118,17 @@ def visits(browser, html, url) -> dict[str, Visit]:
         page.on("response", lambda r: errors.append(r.url) if r.status >= 400 else None)
         page.on("request", lambda r: None if is_here(r.url, url) else beyond.append(r.url))
         found = {}
-        for path in sorted(html.rglob("*.html")):
-            name = path.relative_to(html).as_posix()
-            if name.startswith("_static/"):
-                continue
+        for name in pages(html):
             page.goto(f"{url}/{name}")
             found[name] = seen(page)
             found[name].errors, found[name].beyond = [*errors], [*beyond]
             errors.clear(), beyond.clear()
         return found
+
+
+def pages(html: Path) -> list[str]:
+    names = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
+    return [name for name in names if not name.startswith("_static/")]
 
 
 def is_here(address: str, url: str) -> bool:
@@ -132,7 +141,8 @@ def seen(page) -> Visit:
     page.wait_for_load_state("networkidle")
     page.evaluate(MATHS)
     widths = {}
-    for words, width in WIDTHS.items():
+    for words, (theme, width) in WIDTHS.items():
+        page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
         widths[words] = page.evaluate("() => document.documentElement.scrollWidth") - width
     return Visit(
@@ -214,6 +224,19 @@ def test_arrow_keys_turn_an_explorer_over_and_the_other_sliders_go_back(page, ur
     assert sliders.nth(0).input_value() == sliders.nth(0).get_attribute("data-start")
 
 
+def test_an_explorer_with_a_list_to_choose_from_turns_over_by_keys(page, url):
+    page.goto(f"{url}/{CHOICE}")
+    explorer = page.locator(".explorer:has(select)").first
+    choice = explorer.locator("select").first
+    first = explorer.locator(SHOWN).get_attribute("alt")
+    choice.focus()
+    page.keyboard.press("ArrowUp")
+    second = explorer.locator(SHOWN).get_attribute("alt")
+    assert second != first and explorer.locator(".explorer-words").inner_text() == second
+    page.keyboard.press("ArrowDown")
+    assert explorer.locator(SHOWN).get_attribute("alt") == first
+
+
 def test_the_words_beside_a_slider_are_what_its_figure_shows(page, url):
     page.goto(f"{url}/{EXPLORERS}")
     explorer = page.locator(".explorer").first
@@ -250,7 +273,7 @@ def test_a_link_to_a_claim_opens_its_row(page, url):
     assert page.locator("details.claim[open]").count() == 1
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", pages(Path(BUILT)) if BUILT else KINDS)
 def test_axe_finds_no_serious_fault(page, url, name):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
     page.goto(f"{url}/{name}")

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from lesson_texts import KNOWN, TINY, write_contents, write_course
 
 from classroom.__main__ import main
 from classroom.builder import build, measure
-from classroom.builder.build import read_lessons, read_measured
+from classroom.builder.build import notebooks, read_lessons, read_measured
 from classroom.builder.exercise_cells import exercises
 from classroom.builder.saved import HASH
 from classroom.builder.source import lesson_path
@@ -52,9 +53,19 @@ def text(cell: dict) -> str:
     return "".join(cell["source"])
 
 
-def cells(path: Path, kind: str) -> list[str]:
-    found = json.loads(path.read_text())["cells"]
-    return [text(cell) for cell in found if cell["cell_type"] == kind]
+def cells(notebook: dict, kind: str) -> list[str]:
+    return [text(cell) for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+@cache
+def made(path: Path) -> dict:
+    """What the builder makes: in the file itself somebody may have worked."""
+    return json.loads(_made()[path])
+
+
+@cache
+def _made() -> dict[Path, bytes]:
+    return notebooks(ROOT, read_lessons(ROOT))
 
 
 # What is built.
@@ -112,6 +123,25 @@ def test_a_saved_answer_is_up_to_date_and_no_build_takes_it_away(folder):
     path = saved_answer(folder)
     assert build(folder, check=True, known=KNOWN) == [] == build(folder, known=KNOWN)
     assert "return 2 * x" in path.read_text()
+
+
+def test_a_saved_answer_is_not_in_what_the_builder_makes_which_is_what_the_tests_look_at(folder):
+    path = saved_answer(folder)
+    wanted = notebooks(folder, read_lessons(folder))[path]
+    assert b"return 2 * x" not in wanted and b'"execution_count": 3' not in wanted
+
+
+@pytest.mark.parametrize("kernel", [{}, {"version": "3.11.2"}])
+def test_a_notebook_that_was_only_run_is_up_to_date(folder, kernel):
+    build(folder, known=KNOWN)
+    path = folder / "notebooks" / "00_tiny.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][2]["execution_count"] = None if kernel else 1
+    notebook["metadata"]["language_info"] |= kernel
+    path.write_text(json.dumps(notebook))
+    assert build(folder, check=True, known=KNOWN) == []
+    write_course(folder, TINY.replace("Some words", "Other words"))
+    assert len(build(folder, known=KNOWN)) == 2  # nobody's work is lost
 
 
 def test_a_lesson_that_changes_refuses_to_lose_a_saved_answer(folder):
@@ -256,7 +286,8 @@ def test_a_measurement_runs_the_solutions_and_is_told_in_both_notebooks(plain):
     assert name == "00_tiny" and read_measured(plain) == {"tiny": result}
     assert 0 < result["seconds"] < 120 and 10 < result["memory_mib"] < 1000
     told = f"{result['seconds']} seconds and {result['memory_mib']} MiB"
-    assert all(told in cells(plain / name / "00_tiny.ipynb", "markdown")[0] for name in FOLDERS)
+    built = [json.loads((plain / name / "00_tiny.ipynb").read_text()) for name in FOLDERS]
+    assert all(told in cells(notebook, "markdown")[0] for notebook in built)
     assert build(plain, check=True, known=KNOWN) == []
 
 
@@ -301,7 +332,7 @@ def test_a_refusal_prints_a_line_for_each_fault_and_ends_in_2(plain, monkeypatch
 
 @for_each_notebook
 def test_notebooks_say_what_made_them_in_the_first_line_of_their_metadata(path):
-    metadata = json.loads(path.read_text())["metadata"]
+    metadata = made(path)["metadata"]
     assert metadata[next(iter(metadata))].startswith(
         f"generated from lessons/{path.stem[3:]}/lesson.md;"
     )
@@ -309,7 +340,7 @@ def test_notebooks_say_what_made_them_in_the_first_line_of_their_metadata(path):
 
 @for_each_notebook
 def test_notebooks_hold_no_outputs_and_no_trace_of_a_run(path):
-    code = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    code = [c for c in made(path)["cells"] if c["cell_type"] == "code"]
     assert code and all(not c["outputs"] and c["execution_count"] is None for c in code)
     assert all("execution" not in c["metadata"] for c in code)
 
@@ -324,21 +355,21 @@ def length(source: str) -> int:
 
 @for_each_notebook
 def test_code_cells_are_short_enough_to_read_at_a_glance(path):
-    for cell in json.loads(path.read_text())["cells"]:
+    for cell in made(path)["cells"]:
         if cell["cell_type"] == "code" and "exercise" not in cell["metadata"].get("tags", []):
             assert length(text(cell)) <= 12, text(cell)
 
 
 @for_each_notebook
 def test_code_lines_fit_a_notebook(path):
-    lines = [line for cell in cells(path, "code") for line in cell.splitlines()]
+    lines = [line for cell in cells(made(path), "code") for line in cell.splitlines()]
     assert max(map(len, lines)) <= 100
 
 
 @for_each_notebook
 def test_what_a_cell_shows_stands_last_in_it_or_nobody_would_see_it(path):
     shows = ("show", "show_clips", "play", "explore", "claim", "check", "Markdown")
-    for cell in cells(path, "code"):
+    for cell in cells(made(path), "code"):
         for node in ast.parse(re.sub("^%.*", "", cell, flags=re.M)).body[:-1]:
             called = node.value.func if isinstance(getattr(node, "value", None), ast.Call) else None
             assert not (isinstance(node, ast.Expr) and getattr(called, "id", "") in shows), cell
@@ -346,11 +377,20 @@ def test_what_a_cell_shows_stands_last_in_it_or_nobody_would_see_it(path):
 
 @for_each_notebook
 def test_each_prediction_is_followed_by_the_code_that_settles_it(path):
-    found = json.loads(path.read_text())["cells"]
+    found = made(path)["cells"]
     asked = [
         n for n, c in enumerate(found) if re.search(r"^\*\*Predict\.\*\*", text(c), flags=re.M)
     ]
     assert asked and all(found[n + 1]["cell_type"] == "code" for n in asked)
+
+
+@for_each_notebook
+def test_every_lesson_but_the_last_ends_with_a_link_to_the_next(path):
+    number = int(path.stem[:2]) + 1
+    following = f"]({slug(number, NAMES[number])}.ipynb)." if number < len(NAMES) else None
+    said = [words for words in cells(made(path), "markdown") if "Next: [" in words]
+    assert [words[words.index("](") :] for words in said] == [following] * bool(following)
+    assert not following or said[0] == text(made(path)["cells"][-1])
 
 
 @pytest.mark.parametrize("name", NAMES)

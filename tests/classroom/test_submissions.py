@@ -79,7 +79,7 @@ OWN_CHECK = "def check(*a):\n    return 2.0\ndef {name}(*a):\n    return 0"
 PATCHED = "import torch\ntorch.Tensor.flatten = lambda *a: 0 / 0\n" + RIGHT.replace(
     "{first}", "pass"
 ).replace("reference(*a)", "reference(*a) * 0")
-PRINTS = "for i in range(10**5): print(i)\n"
+PRINTS = "for i in range(10**6): print(i)\n"
 MISHAPS = {
     "check copied": Mishap("neighbour_pairs", True, cells=copied(1)),
     "exercise copied": Mishap("cosine_of_frames", True, cells=copied(0)),
@@ -194,6 +194,14 @@ def test_a_loop_that_cannot_be_stopped_is_left_out(monkeypatch):
     notebook, _ = run.Run(timeout=2).preprocess(nbformat.v4.new_notebook(cells=cells), {})
     assert notebook.cells[1].outputs[0].output_type == "error"
     assert notebook.cells[2].outputs[0].text == "here\n"
+
+
+def test_the_feedback_shows_the_card_of_a_check_and_no_code_of_the_course(graded, course):
+    nbgrader(course, "generate_feedback", "ps", "--student", "crash")
+    page = (course / "feedback" / "crash" / "ps" / "00_tiny.html").read_text()
+    before, told, _ = page.partition("There is no neighbour_pairs yet")
+    assert told and before.rindex('role="status"') > before.rindex("Grade cell")
+    assert "classroom/exercises" not in page
 
 
 def test_the_table_of_points_has_every_learner(graded, course):

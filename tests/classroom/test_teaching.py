@@ -17,7 +17,7 @@ from classroom.teaching.cut import cut, is_prefix, run
 from classroom.teaching.fit import fit
 from classroom.teaching.minutes import Work, count_words, work
 from classroom.teaching.needs import closure, imports_left_out, names, needs, parts
-from classroom.teaching.pages import DISK, DOWNLOAD, FREE
+from classroom.teaching.pages import DISK, DOWNLOAD, FREE, HUB_MEMORY, HUB_SECONDS
 from classroom.teaching.plans import FILE, left_out, read_plans
 from classroom.teaching.questions import lead, questions, tasks
 from classroom.teaching.sheet import sheet
@@ -374,6 +374,15 @@ def test_the_invitation_says_what_the_readme_and_the_measurements_say():
     assert (
         "not run" in text and "make" not in text[text.index("py -3.11") : text.index("py --list")]
     )
+
+
+@pytest.mark.parametrize("page", ["teaching/README.md", "docs/site/for_teachers.md"])
+def test_teachers_find_the_folder_of_packages_and_the_hub_with_its_measured_figures(page):
+    told = {p: " ".join((ROOT / p).read_text().split()) for p in (page, "deploy/hub/README.md")}
+    assert DOWNLOAD in told[page] and "deploy/README.md" in told[page]
+    assert "deploy/hub/README.md" in told[page]
+    for text in told.values():
+        assert f" {HUB_SECONDS} seconds " in text and f" {HUB_MEMORY} MiB at the peak" in text
 
 
 def test_the_command_names_what_is_out_of_date(chain, monkeypatch, capsys):

@@ -6,8 +6,6 @@ neighbouring frames, two diffusion times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -146,8 +144,13 @@ def _similarities(features: Tensor) -> Tensor:
     return torch.stack([_similarity(f, g) for f, g in zip(features, features[1:])])
 
 
-def _two_times(early: Tensor, late: Tensor) -> Tensor:
-    return (_similarities(early) - _similarities(late)).square().mean()
+def _with_slope(loss: Tensor, early: Tensor) -> tuple[Tensor, Tensor]:
+    return loss, torch.autograd.grad(loss, early)[0]
+
+
+def _two_times(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    loss = (_similarities(early) - _similarities(late)).square().mean()
+    return _with_slope(loss, early)
 
 
 def _difference_of_cosines(early: Tensor, late: Tensor, axis: int) -> Tensor:
@@ -158,90 +161,90 @@ def _difference_of_cosines(early: Tensor, late: Tensor, axis: int) -> Tensor:
     return (first - second).square().mean()
 
 
-def _single_numbers(early: Tensor, late: Tensor) -> Tensor:
-    return _difference_of_cosines(early[:, None], late[:, None], axis=1)
+# What follows are plain functions, so that the site can show their code.
 
 
-def _mean_then_square(early: Tensor, late: Tensor) -> Tensor:
-    return (_similarities(early) - _similarities(late)).mean().square()
+def _single_numbers(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    loss = _difference_of_cosines(early[:, None], late[:, None], axis=1)
+    return _with_slope(loss, early)
 
 
-def _sum_of_pairs(early: Tensor, late: Tensor) -> Tensor:
-    return (_similarities(early) - _similarities(late)).square().sum()
+def _along_the_channels(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    return _with_slope(_difference_of_cosines(early, late, axis=2), early)
 
 
-def _across_times(early: Tensor, late: Tensor) -> Tensor:
-    return torch.stack([_similarity(f, g) for f, g in zip(early, late)]).sub(1).square().mean()
+def _along_the_positions(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    return _with_slope(_difference_of_cosines(early, late, axis=1), early)
 
 
-def _cut_off(early: Tensor, late: Tensor) -> Tensor:
-    return _two_times(early.detach(), late)
+def _mean_then_square(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    loss = (_similarities(early) - _similarities(late)).mean().square()
+    return _with_slope(loss, early)
 
 
-def _with_gradient(
-    loss: Callable[[Tensor, Tensor], Tensor],
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return the function that gives a loss and its gradient for the features at the early time."""
-
-    def both(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
-        value = loss(early, late)
-        return value, torch.autograd.grad(value, early)[0]
-
-    return both
+def _sum_of_pairs(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    loss = (_similarities(early) - _similarities(late)).square().sum()
+    return _with_slope(loss, early)
 
 
-_MENDING_SLIPS = (
-    (
-        "single_numbers",
-        "The cosine still runs over an axis of length 1. So it is only the sign of a product, and "
-        "a sign has no slope: the gradient is 0. Which axis did the batch of one become?",
-        _single_numbers,
-    ),
-    (
-        "along_the_channels",
-        "You take one cosine at each position, over the channels. It trains, and it may be what "
-        "the released code had in mind. Eq. 3 takes one cosine of whole frames.",
-        lambda early, late: _difference_of_cosines(early, late, axis=2),
-    ),
-    (
-        "along_the_positions",
-        "You take one cosine for each channel, over the positions. Eq. 3 takes one cosine of "
-        "whole frames.",
-        lambda early, late: _difference_of_cosines(early, late, axis=1),
-    ),
-    (
-        "across_times",
-        "You compare each frame with itself at the other time. Compare neighbouring frames at "
-        "each time, and then the two similarities.",
-        _across_times,
-    ),
-    (
-        "squared_the_mean",
-        "You take the mean of the differences and square it. Differences of both signs then "
-        "cancel. Square first.",
-        _mean_then_square,
-    ),
-    (
-        "sum_of_pairs",
-        "You add over the pairs of neighbours. Take the mean.",
-        _sum_of_pairs,
-    ),
-    (
-        "gradient_cut_off",
-        "The loss is cut off from the features (by .detach(), .item() or no_grad), so nothing can "
-        "be trained on it. autograd at least says so.",
-        _cut_off,
-    ),
-)
+def _across_times(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    similarities = torch.stack([_similarity(f, g) for f, g in zip(early, late)])
+    return _with_slope((similarities - 1).square().mean(), early)
+
+
+def _cut_off(early: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    loss = (_similarities(early.detach()) - _similarities(late)).square().mean()
+    return _with_slope(loss, early)
+
 
 MEND_THE_LOSS = Exercise(
     name="mend_the_loss",
     lesson=LESSON,
     title="Mend the loss",
-    reference=_with_gradient(_two_times),
+    reference=_two_times,
     cases=_feature_cases,
-    misconceptions=tuple(
-        Misconception(name, hint, _with_gradient(loss)) for name, hint, loss in _MENDING_SLIPS
+    misconceptions=(
+        Misconception(
+            "single_numbers",
+            "The cosine still runs over an axis of length 1. So it is only the sign of a product, "
+            "and a sign has no slope: the gradient is 0. Which axis did the batch of one become?",
+            _single_numbers,
+        ),
+        Misconception(
+            "along_the_channels",
+            "You take one cosine at each position, over the channels. It trains, and it may be "
+            "what the released code had in mind. Eq. 3 takes one cosine of whole frames.",
+            _along_the_channels,
+        ),
+        Misconception(
+            "along_the_positions",
+            "You take one cosine for each channel, over the positions. Eq. 3 takes one cosine of "
+            "whole frames.",
+            _along_the_positions,
+        ),
+        Misconception(
+            "across_times",
+            "You compare each frame with itself at the other time. Compare neighbouring frames at "
+            "each time, and then the two similarities.",
+            _across_times,
+        ),
+        Misconception(
+            "squared_the_mean",
+            "You take the mean of the differences and square it. Differences of both signs then "
+            "cancel. Square first.",
+            _mean_then_square,
+        ),
+        Misconception(
+            "sum_of_pairs",
+            "You add over the pairs of neighbours. Take the mean.",
+            _sum_of_pairs,
+        ),
+        Misconception(
+            "gradient_cut_off",
+            "The loss is cut off from the features (by .detach(), .item() or no_grad), so nothing "
+            "can be trained on it. autograd at least says so.",
+            _cut_off,
+        ),
     ),
     returns="tensors",
 )

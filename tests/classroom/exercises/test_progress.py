@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 from filelock import FileLock
 
-from classroom import exercises
+from classroom import contents, exercises
+from classroom.builder.build import read_lessons
 from classroom.exercises import Case, Exercise, check, progress, reset_progress
 from classroom.exercises.progress import progress_file, record
 
@@ -60,11 +62,23 @@ def test_progress_goes_from_open_to_tried_to_done_and_stays_there():
     assert all(pair[1] == "open" for pair in seen)
 
 
-def test_progress_is_shown_in_words():
+def test_progress_is_shown_in_words(monkeypatch):
     check("first", right)
+    monkeypatch.setitem(globals(), "first", right)  # as in a notebook that has the exercise
     assert "1 of 2 exercises done" in repr(progress())
     assert "<strong>done</strong>" in progress()._repr_html_()
     assert "90_made_up: 1 of 2 done" in progress()._repr_html_()
+
+
+def test_a_lesson_that_the_notebook_does_not_hold_has_one_line():
+    assert repr(progress()).splitlines()[1:] == ["90_made_up: 0 of 2 done"]
+    assert "The first one" not in progress()._repr_html_()
+
+
+def test_lessons_have_the_titles_of_their_texts():
+    lessons = read_lessons(Path(__file__).parents[3]).values()
+    wanted = {each.name: f"{each.number:02d}, {each.facts['title']}" for each in lessons}
+    assert contents.titles() == wanted
 
 
 def test_progress_is_reset_by_one_call():
