@@ -118,7 +118,6 @@ def edit(
     team = Team(accelerator)
     if latent_filter is None:  # a filter sees the frames of its chunk
         chunk_size = fair_chunk_size(chunk_size, clip.n_frames, team.size, way)
-    way.check_chunks(clip.n_frames, chunk_size)  # before an adapter is trained
     task = Task(
         pipe,
         clip.frames,  # until they are encoded
@@ -140,6 +139,7 @@ def edit(
     )  # fmt: skip
     with overall(task, amount) as task:
         task = with_latents(task, clip, way)
+        way.prepare(task, settings).chunks()  # what a link refuses, before an adapter is trained
         with adapting.adapted(task) as adapted:
             ready = way.prepare(adapted, settings)
             with torch.inference_mode(), cached_text(pipe.unet):

@@ -17,7 +17,11 @@ from .task import Predictor, Task
 
 
 def link(task: Task, *, side: int = 2) -> Task:
-    """Return the task whose frames go through the model in shuffled grids of side x side."""
+    """Return the task whose frames go through the model in shuffled grids of side x side.
+
+    Raises ValueError where not even one grid fits into a chunk.
+    """
+    _check_grid(side, task.chunk_size)
 
     def wrap(predict: Predictor, chunk_size: int) -> Predictor:
         return shuffled(predict, chunk_size, side=side, generator=task.generator, share=task.share)
@@ -34,12 +38,8 @@ def shuffled(
     `predict` must take pictures (N, C, side h, side w) of any number N. At most `chunk_size`
     frames go through it at once. Raises ValueError where not even one grid fits.
     """
+    _check_grid(side, chunk_size)
     cells = side * side
-    if side < 1 or chunk_size < cells:
-        raise ValueError(
-            f"a grid of side {side} holds {cells} frames that must not be split, and chunk_size is "
-            f"{chunk_size}; give chunk_size={max(cells, 1)} or more, or a smaller grid"
-        )
 
     def predict_shuffled(latents: Tensor, timestep: int) -> Tensor:
         order = torch.randperm(len(latents), generator=generator)
@@ -64,3 +64,12 @@ def from_grids(grids: Tensor, side: int) -> Tensor:
     """Cut grids (N, C, side h, side w) into frames (N side^2, C, h, w); undoes `to_grids`."""
     parts = grids.unflatten(3, (side, -1)).unflatten(2, (side, -1))  # (N, C, row, h, column, w)
     return parts.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+
+
+def _check_grid(side: int, chunk_size: int) -> None:
+    if side < 1 or chunk_size < side * side:
+        raise ValueError(
+            f"a grid of side {side} holds {side * side} frames that must not be split, and "
+            f"chunk_size is {chunk_size}; give chunk_size={max(side * side, 1)} or more, or a "
+            "smaller grid"
+        )

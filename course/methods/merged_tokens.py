@@ -27,8 +27,8 @@ def link(task: Task, *, ratio: float = 0.9) -> Task:
     merging = MergedTokens(len(task.latents), ratio=ratio, generator=task.generator)
     if ratio and task.chunk_size < 2:
         raise ValueError(
-            "merged_tokens merges what the frames of a chunk have in common, and chunk_size is 1: "
-            "there would be nothing to merge; give chunk_size=2 or more"
+            "merged_tokens merges what the frames of a chunk have in common, and chunk_size is 1; "
+            "give chunk_size=2 or more, for there would be nothing to merge"
         )
     return replace(task, attention=merging)
 

@@ -33,7 +33,6 @@ from . import (
     warped_tokens,
 )
 from .outcome import Outcome, Passes
-from .sharing import check_whole
 from .task import Task
 
 DEFAULT_METHOD = "edit_friendly + injected_features + prompt_check + pixel_flow + kept_pixels"
@@ -133,12 +132,6 @@ class Recipe:
             return self.sampler.apply(task, **_taken(self.sampler, settings))
 
         return sample(task) if task.until is None else task.until(task, sample)
-
-    def check_chunks(self, n_frames: int, chunk_size: int) -> None:
-        """Raise ValueError for chunks that split what a link needs together."""
-        for method in self.links:
-            if method.reach == "clip":
-                check_whole(method.name, n_frames, chunk_size)
 
     def check(self, settings: Mapping[str, object] | None) -> None:
         """Raise ValueError for a setting that none of the methods has."""

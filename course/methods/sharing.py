@@ -46,12 +46,3 @@ def in_turn(
 ) -> Tensor:
     """Run every chunk here, from the first on; see `Share`."""
     return torch.cat([run(frames) for frames in chunks])
-
-
-def check_whole(name: str, n_frames: int, chunk_size: int) -> None:
-    """Raise ValueError where a method that needs all frames at once would get them in chunks."""
-    if chunk_size < n_frames:
-        raise ValueError(
-            f"{name} needs all {n_frames} frames at once and chunk_size is {chunk_size}; give "
-            f"chunk_size={n_frames} (memory grows with the frames) or fewer frames"
-        )

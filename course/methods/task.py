@@ -20,7 +20,7 @@ from .finite import NotFinite, finite, finite_noise
 from .frame_attention import FrameAttention, attending
 from .motion import Motion
 from .outcome import Outcome, Texts
-from .sharing import SHARED, Share, check_whole, in_turn
+from .sharing import SHARED, Share, in_turn
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -123,8 +123,12 @@ class Task:
         Raises ValueError where the attention needs all frames at once and they do not fit.
         """
         n_frames, size = len(self.latents), self.chunk_size
-        if self.attention is not None and self.attention.reach == "clip":
-            check_whole(type(self.attention).__name__, n_frames, size)
+        if self.attention is not None and self.attention.reach == "clip" and size < n_frames:
+            raise ValueError(
+                f"{type(self.attention).__name__} needs all {n_frames} frames at once and "
+                f"chunk_size is {size}; give chunk_size={n_frames} (memory grows with the frames) "
+                "or fewer frames"
+            )
         return [slice(a, min(a + size, n_frames)) for a in range(0, n_frames, size)]
 
     def chunk_filter(self) -> Callable[[Tensor], Tensor] | None:

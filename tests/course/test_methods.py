@@ -181,12 +181,12 @@ def test_of_a_long_clip_a_chunk_is_in_the_unet_once_with_each_text(tiny, name):
     assert max(sizes) == 2 * 4 * task.latents[0].numel()
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].reach == "clip"])
-def test_a_chunk_that_splits_the_clip_is_refused_before_the_work(pipe, clip, name):
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].reach in ("clip", "chunk")])
+def test_a_chunk_that_splits_what_a_method_needs_is_refused_before_the_work(pipe, clip, name):
+    size = 1 if name == "merged_tokens" else 3
     handle = pipe.unet.register_forward_pre_hook(lambda *_: pytest.fail("the UNet ran"))
-    with pytest.raises(ValueError, match=f"{name} needs all 4 frames.*chunk_size=4"):
-        run(clip, pipe, name, chunk_size=3, finetune_steps=2)
-    handle.remove()
+    with handle, pytest.raises(ValueError, match=r"chunk_size is [13]; give chunk_size=[24]"):
+        run(clip, pipe, name, chunk_size=size, finetune_steps=2)
 
 
 @pytest.mark.parametrize("name", LINKS)
