@@ -54,7 +54,7 @@ class Cache:
             value = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in self.folder.glob(f"{name}-{'?' * len(key)}.json"):
-            old.unlink()
+            old.unlink(missing_ok=True)  # another build may have been here
         with safe_output(path) as file:
             file.write(json.dumps(value, ensure_ascii=False).encode())
         return value

@@ -50,6 +50,13 @@ def wait_for_server(url: str, process: subprocess.Popen, log: Path, seconds: flo
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
+@pytest.fixture(scope="session")
+def site_folder(tmp_path_factory) -> Path:
+    """Where the site is built: one folder for all processes, so that a lesson runs once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+
+
 @pytest.fixture(scope="module")
 def jupyterlab(tmp_path_factory, request):
     """Run JupyterLab on a free port, with NOTEBOOK as the module builds it; give its address."""

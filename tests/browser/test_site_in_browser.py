@@ -37,6 +37,11 @@ WIDTHS = {
     "a desktop": ("light", 1280),
 }
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
+# A picture that is not there is an error of the page, not of its waiting.
+LOAD_ALL = """() => Promise.allSettled([...document.images].map(image => {
+    image.loading = 'eager';
+    return image.decode();
+}))"""
 MATHS = "() => window.MathJax?.startup?.promise"
 CUT = """kind => [...document.querySelectorAll(`${kind} pre`)]
     .map(each => each.scrollWidth > each.clientWidth + 1)"""
@@ -64,12 +69,11 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory) -> Path:
+def html(site_folder) -> Path:
     """The site's folder: one that is built already (STEADY_FRAMES_SITE), else a small one."""
     if BUILT:
         return Path(BUILT).resolve()
-    folder = tmp_path_factory.mktemp("site")
-    return build_site(folder, only=LESSONS, patience=6)
+    return build_site(site_folder, only=LESSONS, patience=6)
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +141,7 @@ def is_here(address: str, url: str) -> bool:
 
 def seen(page) -> Visit:
     page.evaluate(OPEN_ALL)
-    page.evaluate("() => document.images && [...document.images].forEach(i => i.loading = 'eager')")
-    page.wait_for_load_state("networkidle")
+    page.evaluate(LOAD_ALL)
     page.evaluate(MATHS)
     widths = {}
     for words, (theme, width) in WIDTHS.items():
@@ -278,7 +281,7 @@ def test_axe_finds_no_serious_fault(page, url, name):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
     page.goto(f"{url}/{name}")
     page.evaluate(OPEN_ALL)
-    page.wait_for_load_state("networkidle")
+    page.evaluate(LOAD_ALL)
     page.evaluate(MATHS)
     theme = page.evaluate("() => document.documentElement.dataset.theme")
     page.screenshot(path=SCREENSHOTS / f"{Path(name).stem}_{theme}.png")

@@ -19,7 +19,7 @@ from classroom.slides import build_slides
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "outputs" / "slides"
-LESSONS = ("01", "02", "03")
+LESSONS = ("02", "03", "04")  # which the test of the site runs too
 PATIENCE = 120_000  # milliseconds until a busy machine counts as a broken one
 SMALLEST = 28  # pixels, for text that the last row reads
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -53,13 +53,14 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser: apt-get i
 
 
 @pytest.fixture(scope="module")
-def slides(tmp_path_factory) -> Path:
+def slides(tmp_path_factory, site_folder) -> Path:
     """The slides' folder: one that is built already, else three lessons."""
     if built := os.environ.get("STEADY_FRAMES_SLIDES"):
         return Path(built).resolve()
     if not shutil.which("npm") and not any((ROOT / "build" / "npm").glob("*.tgz")):
         pytest.skip("needs reveal.js, which npm fetches: apt-get install npm")
-    return build_slides(tmp_path_factory.mktemp("slides"), only=LESSONS, patience=6)
+    folder = tmp_path_factory.mktemp("slides")
+    return build_slides(folder, only=LESSONS, site=site_folder, patience=6)
 
 
 @pytest.fixture(scope="module")

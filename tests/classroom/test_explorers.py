@@ -83,13 +83,15 @@ def test_a_redraw_takes_a_tenth_of_a_second(name):
     # The one timed test of the course: above this, a picture no longer follows its slider. It
     # counts the processor time of this thread, not the clock's. Other work on the same cores still
     # slows it down, so a chart of one line is timed beside it, and the quietest round counts.
-    explorer, rounds = EXPLORERS[name], []
+    explorer, quickest = EXPLORERS[name], float("inf")
     corners = list(explorer.corners())
     for _ in range(max(3, 12 // len(corners))):
+        if quickest <= MILLISECONDS:
+            break
         plain = statistics.median(redraw_time(SMALL, SMALL.settings()) for _ in range(3))
         times = statistics.median(redraw_time(explorer, settings) for settings in corners)
-        rounds.append(times / max(1.0, plain / PLAIN))
-    assert min(rounds) <= MILLISECONDS
+        quickest = min(quickest, times / max(1.0, plain / PLAIN))
+    assert quickest <= MILLISECONDS
 
 
 def test_corners_are_all_ends_and_options():

@@ -231,7 +231,7 @@ def test_the_command_line_takes_depth_as_a_video(tmp_path, capsys):
     assert main(["render", "--frames", "3", "--output", str(clip), "--depth", str(depth)]) == 0
     near = read_clip(depth).frames
     assert near.shape == (3, 3, 64, 64) and near.max() > 2 * near.median()
-    quick = ["--steps", "2", "--finetune", "0", "--no-baselines", "--quiet"]
+    quick = ["--method", "frame_by_frame", "--steps", "2", "--no-baselines", "--quiet"]
     words = ["--source", SOURCE, "--target", TARGET, "--output", str(out)]
     assert main(["edit", str(clip), *words, *quick, "--depth", str(depth)]) == 0
     assert read_clip(out).n_frames == 3

@@ -83,13 +83,13 @@ def test_gradients_that_overflow_are_tried_again_with_less_scale(exact, latents,
     made = []
 
     def steep(*arguments, **options):
-        made.append(scaler(*arguments, init_scale=2.0**40, **options))
+        made.append(scaler(*arguments, init_scale=2.0**30, **options))
         return made[-1]
 
     monkeypatch.setattr(torch.amp, "GradScaler", steep)
     step, _ = gradients(half, latents, **DRAWN)
     assert step.gradient_norm == pytest.approx(exact.gradient_norm, rel=0.04)
-    assert made[0].get_scale() < 2.0**40
+    assert made[0].get_scale() < 2.0**30
 
 
 def test_what_is_trained_is_float32_whatever_it_was(latents):

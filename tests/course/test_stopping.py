@@ -22,7 +22,7 @@ from course.commands.results import FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPTS = ["--source", "a red circle", "--target", "a green star"]
-QUICK = ["--steps", "1", "--no-baselines", "--quiet"]
+QUICK = ["--method", "frame_by_frame", "--steps", "1", "--no-baselines", "--quiet"]
 STOPPED = "stopped; no half-written file is left\n"
 EACH = 5  # files of an edit: clip, sheet, figures twice, curve
 MOMENTS = {
