@@ -28,6 +28,7 @@ class Question:
 
     `before` is the last line of the cell that must not have run yet, and empty where none follows.
     `after` is the paragraph that it follows, which its words may point to; empty where it begins.
+    `cell` is its place in the lesson.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Question:
     is_prediction: bool
     before: str = ""
     after: str = ""
+    cell: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class WrongAnswer:
 
 @dataclass(frozen=True)
 class Task:
-    """An exercise as a teacher sees it."""
+    """An exercise as a teacher sees it; `cell` is its place in the lesson."""
 
     name: str
     title: str
@@ -55,12 +57,14 @@ class Task:
     difficulty: int
     solution: str
     wrong: tuple[WrongAnswer, ...]
+    cell: int
 
 
 def questions(lesson: Lesson, part: Part) -> list[Question]:
     """Return the questions of a part, each with the answer that follows it in the lesson."""
     found: list[Question] = []
-    for cell in lesson.cells[part.first : part.end]:
+    for number in range(part.first, part.end):
+        cell = lesson.cells[number]
         open_ones = [n for n, question in enumerate(found) if not question.answer]
         if cell.has_tag("answer") and open_ones:
             found[open_ones[0]] = replace(found[open_ones[0]], answer=_linked(cell.source))
@@ -71,7 +75,11 @@ def questions(lesson: Lesson, part: Part) -> list[Question]:
         elif cell.kind == "markdown":
             for asked in _ASKED.finditer(cell.source):
                 text, after = asked["text"].strip(), _last_paragraph(cell.source[: asked.start()])
-                found.append(Question(_linked(text), "", not asked["kind"], after=_linked(after)))
+                found.append(
+                    Question(
+                        _linked(text), "", not asked["kind"], after=_linked(after), cell=number
+                    )
+                )
     return found
 
 
@@ -123,7 +131,12 @@ def tasks(lesson: Lesson, part: Part | None = None) -> list[Task]:
         ]
         minutes, difficulty = cell.metadata["minutes"], cell.metadata["difficulty"]
         solution = _solution(cell.source)
-        found.append(Task(exercise.name, known.title, minutes, difficulty, solution, tuple(wrong)))
+        found.append(
+            Task(
+                exercise.name, known.title, minutes, difficulty, solution, tuple(wrong),
+                exercise.cell,
+            )
+        )  # fmt: skip
     return found
 
 

@@ -15,8 +15,9 @@ def before(plan: Plan) -> str:
         _MAKE.format(sees=sees, name=plan.name).strip(),
         _HAND_OUT.format(name=plan.name).strip(),
         f"Learners open {_notebooks(plan)} and run each from top to bottom: it runs without what "
-        "is left out. Its headings have the minutes of this class. Run yours (in `solutions/`, "
-        "with solutions and answers) once on the day before, and keep it open for the projector.",
+        "is left out. Its headings have the minutes of this class. Run yours (in "
+        f"`build/class/{plan.name}/solutions/`, with solutions and answers) once on the day "
+        "before, and keep it open for the projector.",
         f"**In reserve: {plan.reserve} minutes**, for laptops that fail and questions that are "
         "good. Where there is no need, use them for an exercise that is marked as left for later.",
         _COUNTED.strip(),
@@ -40,6 +41,12 @@ def open_by_then(step: Step) -> str:
     assert step.part.number == OPENING
     run = ", its imports run" if has_code(step.lesson, step.part) else ""
     return f"have `{step.lesson.slug}.ipynb` before them{run}"
+
+
+def trouble(plan: Plan) -> str:
+    """Return the end of every sheet; a laptop waits for a pause only where the plan has one."""
+    has_pause = any(step.title == "Pause" for step in plan.steps)
+    return _TROUBLE.format(until="Leave it for the pause" if has_pause else "Leave it")
 
 
 def _notebooks(plan: Plan) -> str:
@@ -70,8 +77,8 @@ the machine and for talk.
 
 _FIRST = """
 All start JupyterLab in the folder of the course. `make lab` shows the whole lesson 00: close that
-tab. In the list of files on the left, click on the folder sign, then on `{name}`. To Jupyter's
-question about news the answer is *No*.
+tab; if it asks whether to save, *Discard*. In the list of files on the left, click on the folder
+sign, then twice on `{name}`. To Jupyter's question about news the answer is *No*.
 """
 
 _LATER = """
@@ -79,7 +86,7 @@ _LATER = """
 hundreds of megabytes. In the list on the left the next one stands below.
 """
 
-TROUBLE = """
+_TROUBLE = """
 ## When a laptop fails
 
 1. **Pairs.** Whoever's laptop fails moves to the neighbour's. Nothing is lost: predictions are
@@ -90,11 +97,10 @@ TROUBLE = """
    close JupyterLab and start it with `make lab` (Windows: `.venv\\Scripts\\jupyter-lab`).
 4. **Something else.** `python -m course doctor` in a terminal says what to do, a line for each
    fault.
-5. **Not within three minutes?** Leave it for the pause. The projector shows your own run, and
+5. **Not within three minutes?** {until}. The projector shows your own run, and
    `solutions/` has every answer.
 
 Wrong answers are the first three of those that the check of an exercise knows, in the order of its
 author. How often they occur was not counted. The card says the same to an answer that returns the
 same; to one that is only like it, it shows an input that fails.
 """
-"""The end of every sheet."""

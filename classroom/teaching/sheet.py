@@ -14,7 +14,7 @@ from classroom.teaching.questions import (
     questions,
     tasks,
 )
-from classroom.teaching.room import TROUBLE, before, open_by_then, opened
+from classroom.teaching.room import before, open_by_then, opened, trouble
 from classroom.teaching.steps import Step
 
 NOTE = "<!-- generated from teaching/plans.toml and lessons/; edit there, then: make teaching -->\n"
@@ -32,7 +32,7 @@ def sheet(plan: Plan, plans: Plans) -> str:
         *_early(plan, plans),
         *_home(plan),
         *_misunderstandings(plan, plans),
-        TROUBLE,
+        trouble(plan),
     ]
     return NOTE + "\n" + "\n\n".join(block.strip() for block in blocks if block) + "\n"
 
@@ -88,14 +88,17 @@ def _steps(plan: Plan, plans: Plans) -> list[str]:
 
 
 def _section(step: Step) -> list[str]:
-    """Return what a learner does in a section, what it is about, its questions and exercises."""
+    """Return what a learner does in a section, what it is about, its questions and exercises.
+
+    Questions and exercises stand in the order of the notebook.
+    """
     blocks = [f"*{step.work}: at least {step.work.minutes:.1f} minutes.*"]
     told = lead(step.lesson, step.part)
     blocks += [told, step.text]
-    blocks += [_question(question, told) for question in questions(step.lesson, step.part)]
+    placed = [(each.cell, _question(each, told)) for each in questions(step.lesson, step.part)]
     for task in tasks(step.lesson, step.part):
-        blocks.append(_exercise(task, task.name in step.later))
-    return blocks
+        placed.append((task.cell, _exercise(task, task.name in step.later)))
+    return blocks + [block for _, block in sorted(placed, key=lambda each: each[0])]
 
 
 def _question(question: Question, told: str) -> str:

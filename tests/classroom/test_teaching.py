@@ -20,7 +20,7 @@ from classroom.teaching.needs import closure, imports_left_out, names, needs, pa
 from classroom.teaching.pages import DISK, DOWNLOAD, FREE, HUB_MEMORY, HUB_SECONDS
 from classroom.teaching.plans import FILE, left_out, read_plans
 from classroom.teaching.questions import lead, questions, tasks
-from classroom.teaching.sheet import sheet
+from classroom.teaching.sheet import _section, sheet
 from classroom.teaching.steps import TO_OPEN
 
 ROOT = Path(__file__).parents[2]
@@ -358,6 +358,25 @@ def test_a_question_brings_along_the_paragraph_that_it_points_to_and_no_heading(
 def test_a_question_names_the_cell_that_must_wait():
     asked = questions(lesson := LESSONS["00_start_here"], parts(lesson)[4])
     assert [question.before[:9] for question in asked] == ['explore("', 'f"mean si']
+
+
+@for_each_plan
+def test_a_sheet_has_questions_and_exercises_in_the_order_of_the_notebook(plan):
+    for step in plan.steps:
+        if step.lesson and not step.opens:
+            text = "\n".join(_section(step))
+            placed = [(each.cell, each.text) for each in questions(step.lesson, step.part)]
+            placed += [
+                (each.cell, f"**Exercise `{each.name}`**") for each in tasks(step.lesson, step.part)
+            ]
+            found = [text.index(words) for _, words in sorted(placed)]
+            assert found == sorted(found), step.title
+
+
+@for_each_plan
+def test_a_laptop_waits_for_a_pause_only_where_there_is_one(plan):
+    has_pause = any(step.title == "Pause" for step in plan.steps)
+    assert ("for the pause" in sheet(plan, PLANS)) == has_pause
 
 
 def test_a_cut_keeps_the_whole_of_what_it_keeps():
