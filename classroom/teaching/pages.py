@@ -107,8 +107,10 @@ Their minutes are planned. Every sheet counts the words, cells, questions and ex
 section, and a plan that gives it less than they take is refused. The sheet of 90 minutes was
 followed once, minute by minute and with a clock, in JupyterLab, by somebody who had not seen it:
 the welcome took 5 to 6 minutes where 3 were planned, the last words 4 where 3 were, lesson 02's
-first section 10.5 of 12, lesson 10's six sections 20.5 of 28. The plan was mended accordingly. No
-real class has been timed.
+first section 10.5 of 12, lesson 10's six sections 20.5 of 28. The plan was mended accordingly. The
+sheet of 45 minutes was followed likewise, without talk: no slot was too short for the machine and
+the words, and three are tight (the welcome, the first exercises, the last words). No real class has
+been timed.
 
 {plans}
 
@@ -147,8 +149,8 @@ Subject: <date>: please install one thing before you come
 Hello,
 
 on <date> at <place> we take a video editing method apart, on your own laptop. Please bring one,
-with its charger, and install the course at home: it is too large for the network of the room. It
-downloads about as much as `make wheelhouse LEARNER=1` gathers: {download}.
+with its charger, a pen and paper, and install the course at home: it is too large for the network
+of the room. It downloads about as much as `make wheelhouse LEARNER=1` gathers: {download}.
 
 **You need** a 64-bit laptop with Linux, macOS or Windows, Python 3.11 or newer, {free} of free disk
 ({disk} of it stay taken, {environment}), and 4 GB of memory; no lesson takes more than {peak} MiB
