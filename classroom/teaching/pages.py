@@ -108,9 +108,9 @@ section, and a plan that gives it less than they take is refused. The sheet of 9
 followed once, minute by minute and with a clock, in JupyterLab, by somebody who had not seen it:
 the welcome took 5 to 6 minutes where 3 were planned, the last words 4 where 3 were, lesson 02's
 first section 10.5 of 12, lesson 10's six sections 20.5 of 28. The plan was mended accordingly. The
-sheet of 45 minutes was followed likewise, without talk: no slot was too short for the machine and
-the words, and three are tight (the welcome, the first exercises, the last words). No real class has
-been timed.
+sheet of 45 minutes was followed likewise, without talk: no section was too short for the machine
+and its words, and three slots are tight (the welcome, the first exercises, the last words). No real
+class has been timed.
 
 {plans}
 

@@ -290,7 +290,7 @@ def test_no_markup_of_the_lesson_leaks_into_a_sheet(lesson):
 
 
 SECTIONS = {
-    (lesson.slug, *plan.cuts()[lesson.name])
+    (lesson.slug, *sorted(plan.cuts()[lesson.name]))
     for plan in SHORT
     for lesson in plan.run_lessons()
     if not is_prefix(plan.cuts()[lesson.name])

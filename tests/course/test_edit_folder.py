@@ -48,9 +48,9 @@ def line(name: str, source: str = SOURCE, target: str = TARGET) -> str:
     return f"{name},{source},{target}"
 
 
-def arguments(clips, path, output, *options: str) -> list[str]:
+def arguments(clips, path, output, *options: str, quick=QUICK) -> list[str]:
     folders = ["--clips", str(clips), "--prompts", str(path), "--output", str(output)]
-    return ["edit", *folders, *QUICK, *options]
+    return ["edit", *folders, *quick, *options]
 
 
 def answers(output) -> dict[str, dict[str, str]]:
@@ -187,11 +187,11 @@ def test_resume_does_not_mix_settings(clips, tmp_path, capsys):
 
 def test_a_default_that_is_typed_is_no_other_setting(clips, tmp_path, capsys):
     output, path = tmp_path / "out", table(tmp_path, line("a.mp4"))
-    folders, untyped = arguments(clips, path, output)[:7], ["--steps", "2", "--no-baselines"]
-    assert main([*folders, *untyped]) == 0
+    untyped = ["--steps", "2", "--no-baselines", "--quiet"]
+    assert main(arguments(clips, path, output, quick=untyped)) == 0
     typed = ["--resume", "--guidance", "3", "--skip", "0", "--learning-rate", "0.001"]
     typed += ["--method", DEFAULT_METHOD, "--finetune", "0"]
-    assert main([*folders, *untyped, *typed]) == 0
+    assert main(arguments(clips, path, output, *typed, quick=untyped)) == 0
     assert "1 of 1 edits are finished" in capsys.readouterr().out
 
 
