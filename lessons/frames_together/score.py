@@ -2,7 +2,7 @@
 
 A step is called like `course.diffusion.ddim_step`, with the latents of all frames at once, and
 returns the latents of the next level. One with a parameter `motion` is told the source's flow too.
-It is tried on five scenes that move, from the inverted latents of the source, and held against the
+It is tried on three scenes that move, from the inverted latents of the source, and held against the
 true target.
 """
 
@@ -35,9 +35,7 @@ COLUMNS = ("target_psnr", "warping_ratio", "flicker")
 _SCENES = (
     ({"shape": "circle", "colour": "red"}, {"colour": "green"}),
     ({"shape": "square", "colour": "yellow"}, {"shape": "circle"}),
-    ({"shape": "triangle", "colour": "white"}, {"colour": "purple"}),
     ({"shape": "ring", "colour": "orange"}, {"colour": "pink"}),
-    ({"shape": "cross", "colour": "pink"}, {"shape": "square"}),
 )
 """What each scene shows, and what the edit changes; all of them move to the right."""
 
@@ -60,7 +58,7 @@ class Score:
 
 
 def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None = None) -> Score:
-    """Edit five scenes with a step of one's own and with DDIM's; return both figures.
+    """Edit three scenes with a step of one's own and with DDIM's; return both figures.
 
     Raises ValueError for a step that changes the shape of the latents or returns no finite numbers.
     """
@@ -76,7 +74,7 @@ def score(step: Callable[..., Tensor], *, pipe: StableDiffusionPipeline | None =
 
 
 def clips(number: int = 0) -> tuple[Clip, Clip]:
-    """Return source and true target of one of the five scenes."""
+    """Return source and true target of one of the three scenes."""
     shows, changes = _SCENES[number]
     return render(Scene(**shows)), render(Scene(**(shows | changes)))
 
