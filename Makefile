@@ -69,8 +69,8 @@ test: export OMP_NUM_THREADS = 1
 test: export HF_HUB_OFFLINE = 1
 test: export TRANSFORMERS_OFFLINE = 1
 test: $(STAMP) ## run the tests and every notebook, offline, a process on each core
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile tests
-	$(RUN) -m pytest -n $(WORKERS) --dist worksteal --nbmake --durations=0 notebooks solutions
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --nbmake --durations=60 --durations-min=10 \
+	    tests notebooks solutions
 
 lint: $(STAMP) ## check style and format with ruff
 	$(RUN) -m ruff check .
@@ -134,8 +134,7 @@ canary: ## run the tests on the newest versions of everything
 	rm -rf $(NEWEST)
 	@"$(PYTHON)" -m venv $(NEWEST) || { $(call venv_help); }
 	$(NEWEST)/bin/python $(PIP) install -e ".[lessons,site,dev]"
-	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile tests
-	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal --nbmake notebooks solutions
+	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist loadfile --nbmake tests notebooks solutions
 
 clean: ## remove caches, builds and outputs (.venv and runs/ stay)
 	rm -rf outputs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
