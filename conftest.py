@@ -29,15 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put notebooks last and the longest of them first: so all processes end together."""
+    items.sort(key=lambda item: -_limit(item) if _is_notebook(item) else -math.inf)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):
     """Run a notebook under its limit; other tests as they are."""
-    if not getattr(item, "nbmake", False):
+    if not _is_notebook(item):
         return (yield)
-    with open(item.filename, encoding="utf-8") as file:
-        facts = json.load(file)["metadata"].get("steady_frames", {})
-    limit, start = facts.get("limit_seconds"), time.monotonic()
-    if limit is None:
+    limit, start = _limit(item), time.monotonic()
+    if not limit:
         raise pytest.UsageError(f"{item.filename} has no limit: make notebooks sets it")
     limit *= min(2, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
     with pytest.MonkeyPatch.context() as patch:
@@ -50,6 +53,16 @@ def pytest_runtest_call(item: pytest.Item):
     if took > limit:
         raise AssertionError(f"{item.name} took {took:.1f} seconds; its limit is {limit}")
     return result
+
+
+def _is_notebook(item: pytest.Item) -> bool:
+    return getattr(item, "nbmake", False)
+
+
+def _limit(item: pytest.Item) -> int:
+    """Return the seconds that a notebook may take, 0 where it says none."""
+    with open(item.filename, encoding="utf-8") as file:
+        return json.load(file)["metadata"].get("steady_frames", {}).get("limit_seconds", 0)
 
 
 def _give_cells_what_is_left(patch: pytest.MonkeyPatch, end: float) -> None:
