@@ -69,14 +69,15 @@ def _parser():
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(dollarmath_plugin)
 
 
-def headings(text: str) -> list[Heading]:
+@cache  # the sheets ask two hundred times for those of one lesson
+def headings(text: str) -> tuple[Heading, ...]:
     """Return the headings of a cell, in order."""
     tokens = _parser().parse(text)
-    return [
+    return tuple(
         Heading(int(opening.tag[1]), _plain(inline.children), opening.map[0])
         for opening, inline in zip(tokens, tokens[1:])
         if opening.type == "heading_open"
-    ]
+    )
 
 
 def links(text: str) -> Iterator[Link]:

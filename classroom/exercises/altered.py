@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, permutations, product
 
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
-from classroom.exercises.outcome import run
+from classroom.exercises.guard import TimeLimit
+from classroom.exercises.outcome import value_of
 from classroom.exercises.pairs import pair_of
 from classroom.exercises.trial import Trial
 
@@ -53,12 +55,41 @@ def altered(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
 
     An answer whose values are right already differs in something else, such as its type.
     """
-    if _explains(exercise, trials, lambda arguments: arguments):
+    if any(trial.came.error is not None or trial.came.seconds is not None for trial in trials):
+        return None  # no value to explain
+    # The largest first, where fewest changes fit by chance, and wrong ones before right ones.
+    order = sorted(reversed(trials), key=lambda trial: trial.fault is None)
+    if _explains(exercise, order, lambda arguments: arguments):
         return None
+    decides, refuted = order[0], set()  # by numbers: many quotients of sizes are the same
     for sentence, change in _alterations(exercise, trials[0].case.arguments):
-        if _explains(exercise, trials, change):
+        number = change.number(decides.case.arguments) if isinstance(change, _Times) else None
+        if number is not None and number in refuted:
+            continue
+        if not _gives(exercise, decides, change):
+            refuted.add(number)
+        elif _explains(exercise, order, change):
             return sentence
     return None
+
+
+@dataclass(frozen=True)
+class _Times:
+    """An argument multiplied by a number that is made of sizes."""
+
+    index: int
+    factor: Callable[[tuple], float]
+
+    def __call__(self, arguments: tuple) -> tuple:
+        i = self.index
+        return (*arguments[:i], arguments[i] * self.factor(arguments), *arguments[i + 1 :])
+
+    def number(self, arguments: tuple) -> tuple[int, float] | None:
+        """Return which argument is multiplied by what, or None where there is no such size."""
+        try:
+            return self.index, self.factor(arguments)
+        except (IndexError, ZeroDivisionError):
+            return None
 
 
 def _alterations(exercise: Exercise, first: tuple) -> Iterator[tuple[str, Callable]]:
@@ -99,19 +130,20 @@ def _with_sizes(names: Sequence[str], first: tuple) -> Iterator[tuple[str, Calla
         for (words, j, axis), (template, power) in product(sizes, _POWERS):
             yield (
                 f"This is right with one factor more at {names[i]}: {template.format(words)}.",
-                lambda a, i=i, j=j, axis=axis, power=power: (
-                    *a[:i], a[i] * a[j].shape[axis] ** power, *a[i + 1 :]
-                ),
-            )  # fmt: skip
+                _Times(i, lambda a, j=j, axis=axis, power=power: a[j].shape[axis] ** power),
+            )
         for (words, j, axis), (other, k, other_axis) in permutations(sizes, 2):
             for template, power in _RATIOS:
                 yield (
                     f"This is right with one factor more at {names[i]}: "
                     f"{template.format(words, other)}.",
-                    lambda a, i=i, j=j, axis=axis, k=k, o=other_axis, power=power: (
-                        *a[:i], a[i] * (a[j].shape[axis] / a[k].shape[o]) ** power, *a[i + 1 :]
+                    _Times(
+                        i,
+                        lambda a, j=j, axis=axis, k=k, o=other_axis, power=power: (
+                            (a[j].shape[axis] / a[k].shape[o]) ** power
+                        ),
                     ),
-                )  # fmt: skip
+                )
 
 
 def _is_float(value: object) -> bool:
@@ -123,21 +155,27 @@ def _is_float(value: object) -> bool:
 def _explains(exercise: Exercise, trials: Sequence[Trial], change: Callable) -> bool:
     """Return whether the reference on changed arguments gives what came, on every input."""
     told = 0
-    for trial in reversed(trials):  # the largest first: there fewest changes fit by chance
-        try:
-            arguments = tuple(map(_leaf, change(trial.case.arguments), trial.case.arguments))
-        except Exception:  # no such axis, a division by zero
-            return False
-        if not all(map(_is_usable, arguments)):
-            return False
-        with warnings.catch_warnings(action="ignore"):  # of an input that nobody gave
-            outcome = run(exercise.reference, arguments, _SECONDS, silent=True)
-        if outcome.error is not None or outcome.seconds is not None:
-            return False
-        if not same_value(trial, outcome.value, trial.came.value):
+    for trial in trials:
+        if not _gives(exercise, trial, change):
             return False
         told += trial.fault is not None
     return told >= min(_FEWEST, len(trials))
+
+
+def _gives(exercise: Exercise, trial: Trial, change: Callable) -> bool:
+    """Return whether the reference on changed arguments gives what came on this input."""
+    try:
+        arguments = tuple(map(_leaf, change(trial.case.arguments), trial.case.arguments))
+    except Exception:  # no such axis, a division by zero
+        return False
+    if not all(map(_is_usable, arguments)):
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of an input that nobody gave
+            value = value_of(exercise.reference, arguments, _SECONDS)
+    except (Exception, TimeLimit):
+        return False
+    return same_value(trial, value, trial.came.value)
 
 
 def _is_usable(value: object) -> bool:

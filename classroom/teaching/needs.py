@@ -12,6 +12,7 @@ import builtins
 import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from classroom.builder.source import Lesson
 
@@ -57,8 +58,9 @@ def code(lesson: Lesson, part: Part) -> str:
     return "\n".join(cell.source for cell in cells if cell.kind == "code")
 
 
+@cache
 def names(source: str) -> Names:
-    """Return what a piece of code does with names outside its functions."""
+    """Return what a piece of code does with names outside its functions, to be read only."""
     found = Names()
     for statement in ast.parse(source).body:
         _read(statement, found)

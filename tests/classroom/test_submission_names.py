@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,24 +13,35 @@ import pytest
 
 from classroom.__main__ import main
 from classroom.grading import programs_first
-from classroom.grading.names import skipped
+from classroom.grading.names import DATABASE, skipped
 
 KNOWN = {"01_a": {"one", "two"}, "02_b": {"three"}}
 
 
-@pytest.fixture
-def course(tmp_path, monkeypatch) -> Path:
-    """A course of nbgrader with an assignment of two notebooks."""
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> Path:
+    """A gradebook with an assignment of two notebooks: nbgrader takes seconds to make one."""
     from nbgrader.api import Gradebook
 
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # what the next line changes goes back
+    path = tmp_path_factory.mktemp("database") / DATABASE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.environ["PATH"])  # what the next line changes goes back
+        programs_first()
+        with Gradebook(f"sqlite:///{path}") as gradebook:
+            gradebook.add_assignment("ps")
+            for name, marks in KNOWN.items():
+                gradebook.add_notebook(name, "ps")
+                for mark in marks:
+                    gradebook.add_source_cell(mark, name, "ps", cell_type="code")
+    return path
+
+
+@pytest.fixture
+def course(database, tmp_path, monkeypatch) -> Path:
+    """A course of nbgrader with that gradebook, and nbgrader's helpers within reach."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
     programs_first()
-    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as gradebook:
-        gradebook.add_assignment("ps")
-        for name, marks in KNOWN.items():
-            gradebook.add_notebook(name, "ps")
-            for mark in marks:
-                gradebook.add_source_cell(mark, name, "ps", cell_type="code")
+    shutil.copy(database, tmp_path)
     return tmp_path
 
 
