@@ -17,7 +17,7 @@ from torch import Tensor
 from classroom.exercises.describe import argument_name
 from classroom.exercises.exercise import Exercise
 from classroom.exercises.guard import TimeLimit
-from classroom.exercises.outcome import value_of
+from classroom.exercises.outcome import clone, value_of
 from classroom.exercises.pairs import pair_of
 from classroom.exercises.trial import Trial
 
@@ -184,9 +184,9 @@ def _is_usable(value: object) -> bool:
 
 
 def _leaf(value: object, before: object) -> object:
-    """Return a tensor that records gradients if the one before did."""
+    """Return a copy; a tensor records gradients if the one before did."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        return value
+        return clone(value)
     wanted = isinstance(before, Tensor) and before.requires_grad
     return value.detach().clone().requires_grad_(wanted)
 

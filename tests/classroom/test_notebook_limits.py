@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -64,5 +67,16 @@ def test_a_notebook_without_a_limit_does_not_run(ran):
 
 
 def test_a_notebook_that_shares_two_cores_gets_twice_the_time(tmp_path):
-    failed, text = run(tmp_path, {"shared": (6, NAP.replace("3", "6.5"))}, n_workers=2)
+    failed, text = run(tmp_path, {"shared": (8, NAP.replace("3", "9"))}, n_workers=2)
     assert not failed, text
+
+
+def test_notebooks_come_last_and_the_longest_of_them_first(tmp_path):
+    found = runpy.run_path(str(ROOT / "conftest.py"))["pytest_collection_modifyitems"]
+    items = [SimpleNamespace(nbmake=True, filename=tmp_path / f"{limit}") for limit in (60, 400)]
+    for item in items:
+        facts = {"steady_frames": {"limit_seconds": int(item.filename.name)}}
+        item.filename.write_text(json.dumps({"metadata": facts}))
+    test = SimpleNamespace()
+    found(order := [*items, test])
+    assert order == [test, *items[::-1]]
