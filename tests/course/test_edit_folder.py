@@ -249,7 +249,7 @@ def test_two_processes_that_are_killed_go_on_where_they_were(clips, tmp_path):
     path, output = table(tmp_path, *map(line, ("a.mp4", "b.mp4", "c.mp4"))), tmp_path / "out"
     command = arguments(clips, path, output)
     together = started(2, tmp_path / "told", main, command)
-    while together[0].is_alive() and not (output / "a_similarity.png").exists():
+    while all(p.is_alive() for p in together) and not (output / "a_similarity.png").exists():
         time.sleep(0.01)
     for process in together:
         process.kill()
