@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from launching import kill, launch, started
+from launching import ended, started
 
 from course import models
 from course.__main__ import main
@@ -233,8 +233,9 @@ def test_no_clip_is_written_over(clips, tmp_path, capsys):
 
 def test_two_processes_take_the_lines_in_turn_and_write_one_table(clips, tmp_path):
     path = table(tmp_path, line("a.mp4"), line("b.mp4", "a zebra"), line("c.mp4"))
-    done = launch(2, ["-m", "course", *arguments(clips, path, tmp_path / "two")])
-    assert done.returncode != 0 and "1 of 3 edits failed (b.mp4)" in done.stderr
+    together = started(2, tmp_path / "told", main, arguments(clips, path, tmp_path / "two"))
+    codes, _, errors = ended(together, tmp_path / "told")
+    assert codes == [2, 0] and "1 of 3 edits failed (b.mp4)" in errors[0]
     assert main(arguments(clips, path, tmp_path / "one")) == 2
     one, two = answers(tmp_path / "one"), answers(tmp_path / "two")
     assert list(one) == list(two) and sorted(
@@ -246,14 +247,17 @@ def test_two_processes_take_the_lines_in_turn_and_write_one_table(clips, tmp_pat
 
 def test_two_processes_that_are_killed_go_on_where_they_were(clips, tmp_path):
     path, output = table(tmp_path, *map(line, ("a.mp4", "b.mp4", "c.mp4"))), tmp_path / "out"
-    command = ["-m", "course", *arguments(clips, path, output)]
-    with started(2, command) as process:
-        while process.poll() is None and not (output / "a_similarity.png").exists():
-            time.sleep(0.01)
-        kill(process.pid)
+    command = arguments(clips, path, output)
+    together = started(2, tmp_path / "told", main, command)
+    while all(p.is_alive() for p in together) and not (output / "a_similarity.png").exists():
+        time.sleep(0.01)
+    for process in together:
+        process.kill()
+    ended(together, tmp_path / "told")
     assert len(answers(output)) == 3  # never half a table
-    done = launch(2, [*command, "--resume"])
-    assert done.returncode == 0, done.stderr
+    again = started(2, tmp_path / "again", main, [*command, "--resume"])
+    codes, _, errors = ended(again, tmp_path / "again")
+    assert codes == [0, 0], errors
     assert {record["state"] for record in answers(output).values()} == {"done"}
 
 

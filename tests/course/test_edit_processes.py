@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import launching
 import pytest
@@ -24,8 +23,9 @@ LOOKS_BACK = [name for name, method in METHODS.items() if method.reach == "past"
 def both(tmp_path_factory):
     """Return what one process makes of each method, and what each of two makes together."""
     folder = tmp_path_factory.mktemp("both")
-    done = launch(2, [str(Path(launching.__file__)), str(folder)])
-    assert done.returncode == 0, done.stderr
+    processes = launching.started(2, folder / "told", launching.save_outcomes, folder)
+    codes, _, errors = launching.ended(processes, folder / "told")
+    assert codes == [0, 0], errors
     return launching.outcomes(Team()), [torch.load(folder / f"{n}.pt") for n in (0, 1)]
 
 

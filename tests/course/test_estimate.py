@@ -71,7 +71,7 @@ def test_one_bar_over_all_stages_ends_at_the_estimate(pipe, method, monkeypatch)
         lambda *a, **k: amounts.append(estimate(*a, **k)) or amounts[0],
     )
     clip = render(Scene(), n_frames=3)
-    edit(clip, clip.caption, clip.caption, pipe=pipe, method=method, n_steps=3, skip=0,
+    edit(clip, clip.caption, clip.caption, pipe=pipe, method=method, n_steps=2, skip=0,
          finetune_steps=2, progress=True)  # fmt: skip
     assert sum(moves[:-1]) == amounts[0].total and moves[-1] == 0
     assert not pipe.unet._forward_hooks and not pipe.vae.decoder._forward_hooks

@@ -83,13 +83,13 @@ def test_gradients_that_overflow_are_tried_again_with_less_scale(exact, latents,
     made = []
 
     def steep(*arguments, **options):
-        made.append(scaler(*arguments, init_scale=2.0**30, **options))
+        made.append(scaler(*arguments, init_scale=2.0**29, **options))
         return made[-1]
 
     monkeypatch.setattr(torch.amp, "GradScaler", steep)
     step, _ = gradients(half, latents, **DRAWN)
     assert step.gradient_norm == pytest.approx(exact.gradient_norm, rel=0.04)
-    assert made[0].get_scale() < 2.0**30
+    assert made[0].get_scale() < 2.0**28  # twice at least
 
 
 def test_what_is_trained_is_float32_whatever_it_was(latents):
@@ -102,15 +102,17 @@ def test_what_is_trained_is_float32_whatever_it_was(latents):
 
 
 def test_a_resumed_run_in_float16_goes_on_with_its_scale(latents, tmp_path):
-    runs = []
-    for parts in ((3,), (1, 3)):
+    runs, written = [], []
+    for parts in ((2,), (1, 2)):
         folder = tmp_path / str(len(parts))
         for n_steps in parts:
             half = models.load("embedded", device="cpu", dtype=torch.float16)
             arguments = {"checkpoint": folder, "resume": n_steps != parts[0]}
             done = steps(half, latents, n_steps, **arguments)
         runs.append((done[-1], adapters.lora_parameters(half.unet)))
+        written.append((folder / CHECKPOINT_FILE).read_bytes())  # the scale is in it
     assert runs[0][0] == runs[1][0] and all(map(torch.equal, runs[0][1], runs[1][1]))
+    assert written[0] == written[1]
 
 
 @pytest.mark.parametrize("parts", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from launching import launch
+from launching import ended, started
 from safetensors.torch import load_file
 
 from course.__main__ import main
@@ -35,12 +35,12 @@ def test_two_processes_learn_what_one_does(clip, tmp_path):
     shared = ["--steps", "3", "--windows", "2", "--tokens", "1", "1"]
     assert finetune(clip, tmp_path / "one", *shared) == 0
     arguments = ["finetune", clip, *OPTIONS, *shared, "--output", str(tmp_path / "two")]
-    done = launch(2, ["-m", "course", *arguments])
-    assert done.returncode == 0, done.stderr
+    codes, said, errors = ended(started(2, tmp_path / "told", main, arguments), tmp_path / "told")
+    assert codes == [0, 0], errors
     torch.testing.assert_close(
         numbers(tmp_path / "two"), numbers(tmp_path / "one"), rtol=0, atol=1e-5
     )
-    assert done.stdout.count("steps 1 to 3") == 1  # the other process keeps quiet
+    assert "".join(said).count("steps 1 to 3") == 1  # the other process keeps quiet
 
 
 def test_one_window_makes_another_run_than_two(clip, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import torch
 
@@ -27,9 +29,14 @@ TINY = {
 }  # fmt: skip
 
 
-def tiny_needs(dtype=torch.float32, **changes):
+def tiny_needs(dtype=torch.float32, n_works=4, **changes):
     given = {"size": 32, "chunk": 3, "decode_chunk": 3, "window": 3, "parts": TINY, **changes}
-    return {row.work: row for row in needs(dtype, **given)}
+    return {row.work: row for row in islice(needs(dtype, **given), n_works)}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return tiny_needs()
 
 
 def test_the_meter_counts_each_storage_once_while_it_lives():
@@ -43,7 +50,7 @@ def test_the_meter_counts_each_storage_once_while_it_lives():
 
 
 @pytest.mark.parametrize("work", ["edit step, guidance 7.5", "decoding"])
-def test_fake_tensors_count_what_real_ones_take(work):
+def test_fake_tensors_count_what_real_ones_take(small, work):
     unet, vae, _ = build(TINY)
     latents, text = torch.randn(3, 4, 16, 16), torch.randn(1, 8, 32)
     real = decoding(vae, latents) if work == "decoding" else edit_step(
@@ -51,10 +58,10 @@ def test_fake_tensors_count_what_real_ones_take(work):
     )  # fmt: skip
     with Meter(real.part.parameters()) as meter:
         real.run()
-    assert tiny_needs()[work].at_work == pytest.approx(meter.peak, rel=0.03)
+    assert small[work].at_work == pytest.approx(meter.peak, rel=0.03)
 
 
-def test_fake_tensors_count_a_training_step():
+def test_fake_tensors_count_a_training_step(small):
     from course.adapters import add_lora
 
     unet = build(TINY)[0]
@@ -62,19 +69,19 @@ def test_fake_tensors_count_a_training_step():
     real = finetuning(unet, torch.randn(3, 4, 16, 16), torch.randn(1, 8, 32))
     with Meter(unet.parameters()) as meter:
         real.run()
-    assert tiny_needs()["fine-tuning"].at_work == pytest.approx(meter.peak, rel=0.03)
+    assert small["fine-tuning"].at_work == pytest.approx(meter.peak, rel=0.03)
 
 
 def test_half_precision_takes_half_and_checkpointing_less():
-    wide, half = tiny_needs(size=64), tiny_needs(torch.float16, size=64)
+    wide, half = tiny_needs(size=64), tiny_needs(torch.float16, 2, size=64)
     for work in ("edit step, guidance 7.5", "decoding"):
         assert half[work].at_work == pytest.approx(wide[work].at_work / 2, rel=0.05)
     trained = wide["fine-tuning"].at_work
     assert wide["fine-tuning, checkpointing"].at_work < 0.9 * trained
 
 
-def test_more_frames_and_pixels_need_more_and_one_table_tells_all():
-    small, large = tiny_needs(), tiny_needs(size=(32, 64), chunk=5, window=5, decode_chunk=5)
+def test_more_frames_and_pixels_need_more_and_one_table_tells_all(small):
+    large = tiny_needs(size=(32, 64), chunk=5, window=5, decode_chunk=5)
     assert all(large[work].at_work > small[work].at_work for work in small)
     assert all(row.loaded > row.at_work for row in small.values())
     assert table(large.values()).count("64 x 32") == len(large)

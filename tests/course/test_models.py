@@ -33,16 +33,18 @@ def latents(pipe):
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-def write_stable_diffusion_folder(folder: Path) -> Path:
-    """Write tiny random weights in the layout that Stable Diffusion 1.5 has on its hub."""
+def write_stable_diffusion_folder(folder: Path, **unet: object) -> Path:
+    """Write tiny random weights in the layout that Stable Diffusion 1.5 has on its hub.
+
+    unet: what its UNet has otherwise than Stable Diffusion's; fewer blocks are traced sooner.
+    """
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(0)
     widths = (32, 32, 64, 64)
-    UNet2DConditionModel(
-        sample_size=8, block_out_channels=widths, cross_attention_dim=32, attention_head_dim=8
-    ).save_pretrained(folder / "unet")
+    plain = {"block_out_channels": widths, "cross_attention_dim": 32, "attention_head_dim": 8}
+    UNet2DConditionModel(sample_size=8, **(plain | unet)).save_pretrained(folder / "unet")
     AutoencoderKL(
         block_out_channels=widths,
         layers_per_block=1,

@@ -19,11 +19,18 @@ from course.finetune import finetune
 from course.methods import DEFAULT_METHOD
 
 METHODS = ("paper", DEFAULT_METHOD)
+# What is compiled is traced block by block, for each method and adapter anew.
+SMALL = {
+    "block_out_channels": (32, 64),
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    "layers_per_block": 1,
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_stable_diffusion_folder(tmp_path_factory.mktemp("stable-diffusion"))
+    return write_stable_diffusion_folder(tmp_path_factory.mktemp("stable-diffusion"), **SMALL)
 
 
 @pytest.fixture
