@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Before any test imports diffusers or transformers, which read these once.
@@ -24,6 +25,17 @@ settings.load_profile("course")
 def generator() -> torch.Generator:
     """Return a CPU generator with seed 0, new for each test."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def signals_come():
+    """Take signals as a terminal gives them, also where nohup or `&` has them ignored."""
+    plain = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    plain[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in plain.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

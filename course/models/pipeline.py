@@ -58,8 +58,6 @@ def load(
     pipe.set_progress_bar_config(disable=True)
     for part in (pipe.vae, pipe.unet, pipe.text_encoder):
         part.requires_grad_(False).eval()
-    for part in (pipe.vae, pipe.unet):  # convolutions are faster with a pixel's channels together
-        part.to(memory_format=torch.channels_last)
     return pipe.to(best_device() if device is None else device)
 
 

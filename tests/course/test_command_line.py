@@ -410,7 +410,7 @@ def test_no_memory_is_one_line(edit, monkeypatch, error):
     assert status == 2 and "out of memory" in told and "--dtype" in told
 
 
-def test_an_interrupt_that_a_library_swallows_still_stops(edit, monkeypatch):
+def test_an_interrupt_that_a_library_swallows_still_stops(signals_come, edit, monkeypatch):
     def swallowed(*_, **__):
         try:
             signal.raise_signal(signal.SIGINT)
@@ -430,9 +430,7 @@ def test_an_error_of_the_system_names_the_path(edit, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_by_a_signal_leaves_no_part_of_a_file(tmp_path, number):
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip("whoever started these tests ignores the signal, as nohup does")
+def test_a_stop_by_a_signal_leaves_no_part_of_a_file(signals_come, tmp_path, number):
     script = "import sys, time\nfrom course.commands.stopping import stoppable, told\n"
     script += "from course.files import safe_output\ntry:\n"
     script += "  with stoppable(), safe_output(sys.argv[1]) as file:\n"

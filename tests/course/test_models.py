@@ -128,11 +128,6 @@ def stable_diffusion(tmp_path_factory):
 # -- loading
 
 
-def test_convolutions_hold_a_pixel_s_channels_together(stable_diffusion):
-    for layer in (stable_diffusion.unet.conv_in, stable_diffusion.vae.encoder.conv_in):
-        assert layer.weight.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_the_embedded_model_is_frozen_and_in_evaluation_mode(pipe):
     for part in (pipe.vae, pipe.unet, pipe.text_encoder):
         assert not part.training

@@ -21,6 +21,7 @@ from course.commands import editing, stopping
 from course.commands.results import FILE
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("signals_come")
 PROMPTS = ["--source", "a red circle", "--target", "a green star"]
 QUICK = ["--method", "frame_by_frame", "--steps", "1", "--no-baselines", "--quiet"]
 STOPPED = "stopped; no half-written file is left\n"
@@ -110,8 +111,6 @@ def test_a_folder_that_is_stopped_is_whole_and_goes_on(
 def test_an_edit_that_is_stopped_leaves_whole_files_only(
     clips, stop_at, tmp_path, capsys, moment, number
 ):
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip("whoever started these tests ignores the signal, as nohup does")
     stop_at(moment, number)
     output = ["--output", str(tmp_path / "o.mp4")]
     assert main(["edit", str(clips / "a.mp4"), *PROMPTS, *QUICK, *output]) == 2
@@ -165,6 +164,12 @@ def test_ctrl_c_twice_does_not_disturb_the_cleaning_up():
             signal.raise_signal(signal.SIGINT)
             cleaned.append(True)
     assert cleaned
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    with stopping.stoppable():
+        signal.raise_signal(signal.SIGHUP)
 
 
 @pytest.mark.parametrize("passes", ["pass", "exec('import signal; signal.raise_signal(2)')"])
