@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import time
 from contextlib import ExitStack
@@ -234,8 +235,9 @@ def test_no_clip_is_written_over(clips, tmp_path, capsys):
 def test_two_processes_take_the_lines_in_turn_and_write_one_table(clips, tmp_path):
     path = table(tmp_path, line("a.mp4"), line("b.mp4", "a zebra"), line("c.mp4"))
     together = started(2, tmp_path / "told", main, arguments(clips, path, tmp_path / "two"))
-    codes, _, errors = ended(together, tmp_path / "told")
+    codes, said, errors = ended(together, tmp_path / "told")
     assert codes == [2, 0] and "1 of 3 edits failed (b.mp4)" in errors[0]
+    assert [re.findall(r"(?<=/3\] )\w", each) for each in said] == [["a", "c"], ["b"]]
     assert main(arguments(clips, path, tmp_path / "one")) == 2
     one, two = answers(tmp_path / "one"), answers(tmp_path / "two")
     assert list(one) == list(two) and sorted(
