@@ -61,13 +61,13 @@ def altered(exercise: Exercise, trials: Sequence[Trial]) -> str | None:
     order = sorted(reversed(trials), key=lambda trial: trial.fault is None)
     if _explains(exercise, order, lambda arguments: arguments):
         return None
-    decides, refuted = order[0], set()  # by numbers: many quotients of sizes are the same
+    decides, refuted = order[0], set()  # factors by their numbers: many quotients are the same
     for sentence, change in _alterations(exercise, trials[0].case.arguments):
-        number = change.number(decides.case.arguments) if isinstance(change, _Times) else None
-        if number is not None and number in refuted:
+        kind = change.number(decides.case.arguments) if isinstance(change, _Times) else change
+        if kind in refuted:
             continue
         if not _gives(exercise, decides, change):
-            refuted.add(number)
+            refuted.add(kind)
         elif _explains(exercise, order, change):
             return sentence
     return None

@@ -20,7 +20,8 @@ APART = "import os; assert os.environ['HF_HUB_OFFLINE'] == '1'\n"
 APART += "assert os.path.isdir(os.environ['STEADY_FRAMES_PROGRESS'])"
 NOTEBOOKS = {
     "apart": (300, APART),
-    "slow": (4, NAP, NAP.replace("3", "600")),
+    "slow": (5, NAP, NAP),  # neither cell takes as long alone
+    "endless": (4, NAP.replace("3", "600")),
     "raising": (300, "1 / 0"),
     "boundless": (None, "print('it ran')"),
 }
@@ -56,6 +57,10 @@ def test_a_notebook_runs_offline_and_apart_from_ones_own_progress(ran):
 
 def test_cells_that_together_take_longer_than_the_limit_fail(ran):
     assert "slow" in ran[0]
+
+
+def test_a_cell_that_does_not_end_is_stopped(ran):
+    assert "endless" in ran[0]
 
 
 def test_a_cell_that_raises_fails_its_notebook(ran):
